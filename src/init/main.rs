@@ -1,0 +1,2 @@
+//! (room to be written)
+fn main() {}
