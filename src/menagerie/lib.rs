@@ -1,1 +1,17 @@
-//! (room to be written)
+//! The rules of releases: what a boot partition may hold, and which release a boot takes. No system calls, no clock.
+//!
+//! A *release* is a numbered set of *artifacts* at exact versions; 0 is the newest. The layout, with `latest`
+//! pointing at release 0, is the predecessor's, so that a tree made by either program is read by the other.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod layout;
+pub mod listing;
+pub mod name;
+pub mod select;
+
+pub use listing::{Artifact, Listing, Release};
+pub use name::{BadName, Name, RelPath, Version};
+pub use select::{Impossible, Wanted, select};

@@ -1,1 +1,14 @@
-//! (room to be written)
+//! Bytes from outside, one file a format: limits first, checked slices, no panics, no allocation, no system calls.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod bytes;
+pub mod cmdline;
+pub mod device_spec;
+pub mod program;
+pub mod superblock;
+pub mod uevent;
+mod words;
