@@ -1,2 +1,82 @@
-//! (room to be written)
-fn main() {}
+//! PID 1: the boot of a VM, from the kernel's first program to the VM's own init, top to bottom, a step a line.
+//!
+//! Whatever goes wrong comes out in one place: [`rescue::rescue`].
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
+
+mod boot_partition;
+mod device;
+mod failure;
+mod handover;
+mod image;
+mod kernel_fs;
+mod log;
+mod orders;
+mod overlay;
+mod places;
+mod rescue;
+mod scratch;
+mod shell;
+mod stopwatch;
+mod sys;
+
+use boot_partition::BootPartition;
+use failure::Failure;
+use std::convert::Infallible;
+use std::process::ExitCode;
+use stopwatch::Stopwatch;
+
+fn main() -> ExitCode {
+    if !rustix::process::getpid().is_init() {
+        eprintln!("init: this boots a virtual machine and runs only as its PID 1; nothing was done");
+        return ExitCode::from(2);
+    }
+    rescue::catch_panics();
+    let Err(failure) = boot();
+    rescue::rescue(&failure)
+}
+
+fn boot() -> Result<Infallible, Failure> {
+    let mut clock = Stopwatch::start();
+
+    kernel_fs::mount_all()?;
+    clock.lap("kernel file systems");
+
+    let orders = orders::read()?;
+    let places = places::create(&orders.basepath)?;
+    if orders.fancy {
+        shell::open_before_the_root();
+    }
+    clock.lap("orders");
+
+    let disk = device::wait_for(&orders.root, orders.wait)?;
+    clock.lap("disk");
+
+    let partition = BootPartition::mount(&disk, &places)?;
+    clock.lap("boot partition");
+
+    let image = match &orders.rootfspath {
+        Some(path) => partition.image_at(path)?,
+        None => partition.image_of(orders.release)?,
+    };
+    clock.lap("release");
+
+    image.mount_root(&places)?;
+    clock.lap("root image");
+
+    match &orders.cowspace {
+        Some(device) => scratch::on_device(&device::wait_for(device, orders.wait)?, &places)?,
+        None => scratch::in_memory(&places)?,
+    }
+    clock.lap("scratch layer");
+
+    overlay::mount(&places, partition.config(orders.config)?)?;
+    clock.lap("overlay");
+
+    let init = handover::check_init(&places.new_root, &orders.init)?;
+    handover::switch_root(&places)?;
+    clock.lap("switch");
+
+    clock.report(&init);
+    handover::exec(&init)
+}

@@ -60,6 +60,15 @@ impl Default for RescuePolicy {
     }
 }
 
+/// A failure on purpose, to see what the rescue of this VM does: `dock0.drill=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drill {
+    /// `error`: as if a step had failed.
+    Error,
+    /// `panic`: as if init had a defect.
+    Panic,
+}
+
 /// What was asked for, with the default where nothing was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cmdline {
@@ -81,6 +90,8 @@ pub struct Cmdline {
     pub config: ConfigPolicy,
     /// `dock0.wait=`: seconds to wait for a device.
     pub wait: u32,
+    /// `dock0.drill=`
+    pub drill: Option<Drill>,
     /// Words that begin with `dock0.` and mean nothing here, the first four, cut to 32 bytes.
     pub unknown: Vec<String<32>, 4>,
     /// The line was as long as the kernel allows, so its last word was not trusted.
@@ -99,6 +110,7 @@ impl Default for Cmdline {
             release: Wanted::Latest,
             config: ConfigPolicy::Auto,
             wait: WAIT_SECONDS,
+            drill: None,
             unknown: Vec::new(),
             cut_off: false,
         }
@@ -139,6 +151,7 @@ pub fn parse(line: &[u8]) -> Result<Cmdline, BadParameter> {
             (b"dock0.rescue", Some(value)) => {
                 rescue(value).ok_or_else(|| bad("dock0.rescue", value, RESCUE))?;
             }
+            (b"dock0.drill", Some(value)) => cmdline.drill = Some(drill(value)?),
             (name, _) if name.starts_with(b"dock0.") => {
                 // A fifth unknown word goes unsaid: four are enough to see the mistake.
                 cmdline.unknown.push(escaped(name)).unwrap_or_default();
@@ -211,6 +224,14 @@ fn config(value: &[u8]) -> Result<ConfigPolicy, BadParameter> {
         b"auto" => Ok(ConfigPolicy::Auto),
         b"skip" => Ok(ConfigPolicy::Skip),
         _ => Err(bad("dock0.config", value, "auto or skip")),
+    }
+}
+
+fn drill(value: &[u8]) -> Result<Drill, BadParameter> {
+    match value {
+        b"error" => Ok(Drill::Error),
+        b"panic" => Ok(Drill::Panic),
+        _ => Err(bad("dock0.drill", value, "error or panic")),
     }
 }
 

@@ -20,7 +20,7 @@ fn nothing_asked_is_the_defaults() {
 #[test]
 fn every_parameter_is_read() {
     let line = b"root=/dev/sdb basepath=/run/place rootfspath=/images/a.erofs cowspace=UUID=00112233-4455-6677-8899-aabbccddeeff \
-        fancy init=/lib/systemd/systemd dock0.release=5 dock0.config=skip dock0.wait=3";
+        fancy init=/lib/systemd/systemd dock0.release=5 dock0.config=skip dock0.wait=3 dock0.drill=panic";
     let cmdline = parse(line).unwrap();
     let uuid = [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
     assert_eq!(cmdline.root, DeviceSpec::Path(word("/dev/sdb")));
@@ -29,7 +29,7 @@ fn every_parameter_is_read() {
     assert_eq!(cmdline.cowspace, Some(DeviceSpec::Uuid(uuid)));
     assert_eq!(cmdline.init.as_str(), "/lib/systemd/systemd");
     assert_eq!((cmdline.fancy, cmdline.release, cmdline.config), (true, Wanted::Number(5), ConfigPolicy::Skip));
-    assert_eq!(cmdline.wait, 3);
+    assert_eq!((cmdline.wait, cmdline.drill), (3, Some(Drill::Panic)));
 }
 
 #[test]
@@ -75,6 +75,7 @@ fn a_bad_value_is_an_error_that_names_it() {
         (b"dock0.release=-1", "dock0.release=-1", "must be latest or a number"),
         (b"dock0.config=wait", "dock0.config=wait", "must be auto or skip"),
         (b"dock0.wait=86401", "dock0.wait=86401", "must be a number of seconds up to 86400"),
+        (b"dock0.drill=fire", "dock0.drill=fire", "must be error or panic"),
         (b"dock0.rescue=dance", "dock0.rescue=dance", "must be reboot, reboot:SECONDS, poweroff, halt or shell"),
     ] {
         let want = format!("kernel command line: {parameter}: {must}");

@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod cmdline;
 pub mod device_spec;
 pub mod program;
+pub mod seed;
 pub mod superblock;
 pub mod uevent;
 mod words;

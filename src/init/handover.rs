@@ -1,0 +1,128 @@
+//! Becoming the VM's own init: checking it, moving into the root, freeing the initrd, and the last exec.
+
+use crate::failure::{Doing, Failure};
+use crate::kernel_fs::{KERNEL_FS, make_directory};
+use crate::log::{note, say};
+use crate::places::Places;
+use crate::sys;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use wire::program::{self, Program};
+
+/// What the kernel itself gives its first program, and nothing that was meant for us.
+const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/"), ("TERM", "linux")];
+
+/// Whether the new root has this program and what it needs to start; its path, for the exec.
+///
+/// Checked here and not left to exec(), which comes when there is no way back, and says "no such file" of a script whose
+/// interpreter is missing.
+pub fn check_init(new_root: &str, init: &str) -> Result<String, Failure> {
+    let root = Path::new(new_root);
+    let mut file =
+        sys::open_below(root, Path::new(init), OFlags::RDONLY).doing(|| format!("looking for {init} in the root"))?;
+    let meta = file.metadata().doing(|| format!("looking at {init}"))?;
+    if !meta.is_file() || std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 == 0 {
+        return Err(Failure::new(format!("{init} is not an executable file")));
+    }
+    let mut start = Vec::with_capacity(program::PROBE_LEN);
+    let probe = u64::try_from(program::PROBE_LEN).unwrap_or(u64::MAX);
+    file.by_ref().take(probe).read_to_end(&mut start).doing(|| format!("reading {init}"))?;
+    let (needs, kind) = match program::identify(&start) {
+        Program::Script(interpreter) => (Some(interpreter), "a script for"),
+        Program::Elf(loader) => (loader, "a program that is loaded by"),
+        Program::ForeignElf(machine) => {
+            return Err(Failure::new(format!("{init} is a program for another machine (ELF machine {machine})")));
+        }
+        Program::Unknown => return Err(Failure::new(format!("{init} is neither an ELF program nor a script"))),
+    };
+    if let Some(needs) = needs {
+        let needs = Path::new(OsStr::from_bytes(needs));
+        sys::open_below(root, needs, OFlags::PATH)
+            .doing(|| format!("{init} is {kind} {}, which the root cannot give", needs.display()))?;
+    }
+    Ok(init.into())
+}
+
+/// Moves the kernel's file systems into the new root, frees the initrd, and makes the new root `/`.
+pub fn switch_root(places: &Places) -> Result<(), Failure> {
+    let new_root = &places.new_root;
+    let open_root = || rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let old_root = open_root().doing(|| "opening the initrd".into())?;
+    for fs in &KERNEL_FS {
+        let target = format!("{new_root}{}", fs.target);
+        make_directory(&target)?;
+        rustix::mount::mount_move(fs.target, &target).doing(|| format!("moving {} to {target}", fs.target))?;
+    }
+    rustix::process::chdir(new_root.as_str()).doing(|| format!("entering {new_root}"))?;
+    rustix::mount::mount_move(".", "/").doing(|| format!("moving {new_root} to /"))?;
+    rustix::process::chroot(".").doing(|| "making the new root /".into())?;
+    rustix::process::chdir("/").doing(|| "entering the new root".into())?;
+    take_the_console_of_the_root();
+    if let Err(error) = free_initrd(&old_root) {
+        // Worst case: its megabytes stay taken until the VM ends.
+        note!("freeing the initrd: {}", crate::failure::Cause::words(&error));
+    }
+    Ok(())
+}
+
+/// Standard input and output lead to the console of the initrd, which would keep that file system in use.
+fn take_the_console_of_the_root() {
+    let console = rustix::fs::open("/dev/console", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
+    let taken = console.and_then(|console| {
+        rustix::stdio::dup2_stdin(&console)?;
+        rustix::stdio::dup2_stdout(&console)?;
+        rustix::stdio::dup2_stderr(&console)
+    });
+    if let Err(error) = taken {
+        // A VM without any console: init keeps what the kernel gave us.
+        note!("opening /dev/console: {}", crate::failure::Cause::words(&error));
+    }
+}
+
+/// Removes everything in the initrd, whose memory is freed with it. Never follows a link, never leaves its file system.
+fn free_initrd(initrd: &OwnedFd) -> rustix::io::Result<()> {
+    say!("freeing the initrd's memory");
+    let device = rustix::fs::fstat(initrd)?.st_dev;
+    empty_directory(initrd, device)
+}
+
+fn empty_directory(directory: impl AsFd, device: u64) -> rustix::io::Result<()> {
+    for entry in Dir::read_from(&directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => {
+                let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let inner = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
+                if rustix::fs::fstat(&inner)?.st_dev == device {
+                    empty_directory(&inner, device)?;
+                    rustix::fs::unlinkat(&directory, name, AtFlags::REMOVEDIR)?;
+                }
+            }
+            removed => removed?,
+        }
+    }
+    Ok(())
+}
+
+/// The VM's init takes the process over. It gets the words that the kernel had left for it, as it would without us.
+pub fn exec(init: &str) -> Result<Infallible, Failure> {
+    let words = std::env::args_os().skip(1).filter(|word| !wire::cmdline::is_for_us(word.as_bytes()));
+    let error = Command::new(init).args(words).env_clear().envs(ENVIRONMENT).exec();
+    Err(error).doing(|| format!("starting {init}"))
+}
+
+#[cfg(test)]
+#[path = "handover_tests.rs"]
+mod tests;

@@ -1,0 +1,46 @@
+//! What PID 1 says, a line a step, into the kernel's log: so it is on the console, in `dmesg`, and in order.
+
+use std::fmt::Arguments;
+use std::fs::OpenOptions;
+use std::io::Write;
+
+/// How much a line matters: the kernel's levels (linux/kern_levels.h). `quiet` on the command line hides [`Level::Info`].
+#[derive(Clone, Copy)]
+pub enum Level {
+    /// A sentence that ends the boot.
+    Critical = 2,
+    /// Something was left out, and the boot goes on.
+    Warning = 4,
+    /// A step.
+    Info = 6,
+}
+
+/// Writes one line; before /dev is there, to the console that the kernel opened for us.
+pub fn write(level: Level, line: Arguments<'_>) {
+    let number = level as u8;
+    // One write is one record. The device is opened anew each time because the kernel limits a descriptor to ten lines
+    // in five seconds, and it keeps no state here that the root could inherit.
+    let kmsg = OpenOptions::new().write(true).open("/dev/kmsg");
+    let written = kmsg.and_then(|mut kmsg| kmsg.write_all(format!("<{number}>dock0: {line}\n").as_bytes()));
+    if written.is_err() {
+        #[expect(clippy::let_underscore_must_use, reason = "nowhere is left to say it; the boot goes on unseen")]
+        let _ = std::io::stderr().write_all(format!("dock0: {line}\n").as_bytes());
+    }
+}
+
+/// Says a step, before it starts.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::log::write($crate::log::Level::Info, format_args!($($words)*)) };
+}
+
+/// Says what was left out although the boot goes on.
+macro_rules! note {
+    ($($words:tt)*) => { $crate::log::write($crate::log::Level::Warning, format_args!($($words)*)) };
+}
+
+/// Says what ends the boot.
+macro_rules! alarm {
+    ($($words:tt)*) => { $crate::log::write($crate::log::Level::Critical, format_args!($($words)*)) };
+}
+
+pub(crate) use {alarm, note, say};

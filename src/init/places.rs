@@ -1,0 +1,38 @@
+//! Where PID 1 mounts things: the predecessor's names below `basepath=`, and the new root.
+
+use crate::failure::Failure;
+use crate::kernel_fs::make_directory;
+
+/// Absolute paths; all but `new_root` are below /run and go with it into the root.
+pub struct Places {
+    /// The boot partition.
+    pub bootmnt: String,
+    /// The image of the root, read-only.
+    pub fs: String,
+    /// The scratch layer, where all writes go.
+    pub cowspace: String,
+    /// An image that holds nothing but the root's image, if the root came that way.
+    pub outer: String,
+    /// The three laid over one another. It becomes /.
+    pub new_root: String,
+}
+
+/// Makes the directories that every boot needs.
+pub fn create(basepath: &str) -> Result<Places, Failure> {
+    for (at, _) in basepath.match_indices('/').skip(2) {
+        make_directory(basepath.split_at(at).0)?;
+    }
+    make_directory(basepath)?;
+    let below = |name: &str| format!("{basepath}/{name}");
+    let places = Places {
+        bootmnt: below("bootmnt"),
+        fs: below("fs"),
+        cowspace: below("cowspace"),
+        outer: below("outer"),
+        new_root: "/newroot".into(),
+    };
+    for directory in [&places.bootmnt, &places.fs, &places.cowspace, &places.new_root] {
+        make_directory(directory)?;
+    }
+    Ok(places)
+}
