@@ -1,0 +1,167 @@
+//! The boot disk: an unpartitioned ext4 with release 0, the menus and this VM's configuration. Needs no root.
+
+use crate::menu::Menu;
+use crate::output::{self, Existing};
+use crate::release::{self, ArtifactFile};
+use crate::tool::{DEBUGFS, MKE2FS};
+use anyhow::{Context, Result, bail};
+use menagerie::layout;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// The ext4 features of the boot disk, all of them: what GRUB 2.06 and GRUB Legacy 0.97 read without replaying a journal,
+/// what Linode can resize, and fs-verity. `none` first, so that no machine's mke2fs.conf adds to them.
+pub const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,\
+                            large_file,huge_file,dir_nlink,extra_isize,verity";
+
+/// What goes onto a boot disk.
+pub struct Disk {
+    /// Release 0.
+    pub artifacts: Vec<ArtifactFile>,
+    /// A directory that is laid over the VM's root (`config/templates` on the disk).
+    pub config: Option<PathBuf>,
+    /// In bytes.
+    pub size: u64,
+    /// The boot menus, and the disk's label.
+    pub menu: Menu,
+}
+
+impl Disk {
+    /// Makes the disk at `path`.
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
+        self.check()?;
+        output::write(path, existing, |to| {
+            let staging = tempfile::tempdir().context("making a temporary directory")?;
+            self.stage(staging.path())?;
+            make_file_system(staging.path(), to, self.size, &self.menu.label)
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.menu.check()?;
+        release::check(&self.artifacts)?;
+        match &self.config {
+            Some(config) if !config.is_dir() => bail!("the configuration {} is not a directory", config.display()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills `root` with everything that stands on the disk.
+    pub fn stage(&self, root: &Path) -> Result<()> {
+        let release = format!("{}/0", layout::RELEASES);
+        for directory in [release.as_str(), "boot/grub", layout::STATE, "config"] {
+            make_directories(root, directory)?;
+        }
+        for artifact in &self.artifacts {
+            add_artifact(root, artifact)?;
+            let link = root.join(&release).join(artifact.name.as_str());
+            let target = layout::link_target(&artifact.name, &artifact.version);
+            symlink(target.as_str(), &link).with_context(|| format!("making the link {}", link.display()))?;
+        }
+        symlink(layout::LATEST_TARGET, root.join(layout::LATEST)).context("making the link latest")?;
+        write_file(root, layout::GRUB_CFG, &self.menu.grub_cfg())?;
+        write_file(root, layout::MENU_LST, &self.menu.menu_lst())?;
+        match &self.config {
+            Some(config) => copy_tree(config, &root.join(layout::CONFIG_TEMPLATES)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Copies an artifact to `artifacts/<name>/<version>` below `root`.
+pub fn add_artifact(root: &Path, artifact: &ArtifactFile) -> Result<()> {
+    make_directories(root, &format!("{}/{}", layout::ARTIFACTS, artifact.name))?;
+    let to = root.join(layout::artifact_path(&artifact.name, &artifact.version).as_str());
+    let copied = fs::copy(&artifact.file, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
+    copied.with_context(|| format!("copying {} to {}", artifact.file.display(), to.display()))
+}
+
+/// Makes the ext4 of `size` bytes at `path`, holding what is below `staging`, all of it root's.
+pub fn make_file_system(staging: &Path, path: &Path, size: u64, label: &str) -> Result<()> {
+    let mut command = MKE2FS.command();
+    command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-O", FEATURES, "-L", label]);
+    command.args(["-E", "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "-d"]);
+    command.arg(staging).arg(path).arg((size / 4096).to_string());
+    MKE2FS.run(&mut command).with_context(|| format!("filling a disk of {size} bytes (is it large enough?)"))?;
+    give_everything_to_root(staging, path)
+}
+
+/// Sets the owner of everything in the ext4 at `image` that came from `staging` to root: mke2fs copies owners, and
+/// whoever runs it may be a plain user.
+pub fn give_everything_to_root(staging: &Path, image: &Path) -> Result<()> {
+    let mut requests = String::new();
+    for path in paths_below(staging, Path::new("/"))? {
+        let name = path.to_str().filter(|name| !name.contains(['"', '\n']));
+        let name = name.with_context(|| format!("{}: such a name cannot go on a disk", path.display()))?;
+        for field in ["uid", "gid"] {
+            requests.push_str(&format!("set_inode_field \"{name}\" {field} 0\n"));
+        }
+    }
+    let script = tempfile::NamedTempFile::new().context("making a temporary file")?;
+    fs::write(script.path(), requests).context("writing a script for debugfs")?;
+    // debugfs ends well whatever became of its requests; only what it says on standard error tells, behind its version.
+    let complaints = DEBUGFS.complaints(DEBUGFS.command().arg("-w").arg("-f").arg(script.path()).arg(image))?;
+    match complaints.lines().skip(1).collect::<Vec<_>>()[..] {
+        [] => Ok(()),
+        [first, ..] => bail!("making root the owner of everything on the disk: {first}"),
+    }
+}
+
+fn paths_below(directory: &Path, shown_as: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    let entries = fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let shown_as = shown_as.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            paths.extend(paths_below(&entry.path(), &shown_as)?);
+        }
+        paths.push(shown_as);
+    }
+    Ok(paths)
+}
+
+/// Makes a directory and those above it, below `root`, of mode 0755 whatever the umask.
+pub fn make_directories(root: &Path, path: &str) -> Result<()> {
+    let mut directory = root.to_path_buf();
+    for part in Path::new(path) {
+        directory.push(part);
+        let made = match fs::create_dir(&directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            made => made.and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755))),
+        };
+        made.with_context(|| format!("making the directory {}", directory.display()))?;
+    }
+    Ok(())
+}
+
+fn write_file(root: &Path, path: &str, text: &str) -> Result<()> {
+    let path = root.join(path);
+    let written = fs::write(&path, text).and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o644)));
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Copies files, directories and links with their modes; anything else is an error.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let meta = fs::symlink_metadata(from).with_context(|| format!("looking at {}", from.display()))?;
+    let doing = || format!("copying {} to {}", from.display(), to.display());
+    if meta.is_dir() {
+        fs::create_dir(to).and_then(|()| fs::set_permissions(to, meta.permissions())).with_context(doing)?;
+        for entry in fs::read_dir(from).with_context(doing)? {
+            let name = entry.with_context(doing)?.file_name();
+            copy_tree(&from.join(&name), &to.join(&name))?;
+        }
+        Ok(())
+    } else if meta.is_symlink() {
+        fs::read_link(from).and_then(|target| symlink(target, to)).with_context(doing)
+    } else if meta.is_file() {
+        fs::copy(from, to).map(drop).with_context(doing)
+    } else {
+        bail!("{}: only files, directories and links can be configuration", from.display())
+    }
+}
+
+#[cfg(test)]
+#[path = "disk_tests.rs"]
+mod tests;

@@ -1,0 +1,88 @@
+//! Boot disks, read back with debugfs and e2fsck.
+
+use super::*;
+use std::process::Command;
+
+fn artifact(name: &str, version: &str, place: &Path) -> ArtifactFile {
+    let file = place.join(name);
+    fs::write(&file, format!("{name} {version}")).unwrap();
+    ArtifactFile { name: name.parse().unwrap(), version: version.parse().unwrap(), file }
+}
+
+fn disk(place: &Path) -> Disk {
+    let config = place.join("config");
+    fs::create_dir_all(config.join("etc")).unwrap();
+    fs::write(config.join("etc/host name"), "web1\n").unwrap();
+    fs::set_permissions(config.join("etc/host name"), Permissions::from_mode(0o640)).unwrap();
+    symlink("host name", config.join("etc/link")).unwrap();
+    std::os::unix::fs::chown(config.join("etc/host name"), Some(1000), Some(1000)).unwrap_or_default(); // if we may
+    let artifacts = vec![artifact("kernel", "6.12", place), artifact("initrd", "1", place)];
+    Disk { artifacts, config: Some(config), size: 16 << 20, menu: Menu::default() }
+}
+
+fn debugfs(image: &Path, request: &str) -> String {
+    DEBUGFS.run(DEBUGFS.command().args(["-R", request]).arg(image)).unwrap()
+}
+
+#[test]
+fn a_disk_is_a_clean_ext4_with_the_layout_and_all_of_it_is_roots() {
+    let place = tempfile::tempdir().unwrap();
+    let image = place.path().join("disk.img");
+    disk(place.path()).write(&image, Existing::Refuse).unwrap();
+
+    let check = Command::new("/sbin/e2fsck").args(["-fn"]).arg(&image).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+    let superblock = wire::superblock::identify(&fs::read(&image).unwrap()[..4096]).unwrap();
+    assert_eq!((superblock.label.as_bytes(), superblock.size), (&b"dock0"[..], 16 << 20));
+
+    assert_eq!(debugfs(&image, "cat /artifacts/kernel/6.12"), "kernel 6.12");
+    assert!(debugfs(&image, "stat /latest").contains("Fast link dest: \"releases/0\""));
+    assert!(debugfs(&image, "stat /releases/0/initrd").contains("Fast link dest: \"../../artifacts/initrd/1\""));
+    assert_eq!(debugfs(&image, "cat \"/config/templates/etc/host name\""), "web1\n");
+    let shown = debugfs(&image, "stat \"/config/templates/etc/host name\"");
+    assert!(shown.contains("Mode:  0640") && shown.contains("User:     0   Group:     0"), "{shown}");
+    assert!(debugfs(&image, "cat /boot/grub/grub.cfg").contains("linux /latest/kernel root=LABEL=dock0"));
+    assert!(debugfs(&image, "cat /boot/grub/menu.lst").contains("kernel /releases/5/kernel root=LABEL=dock0"));
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_an_error_and_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let mut disk = disk(place.path());
+    fs::write(&disk.artifacts[0].file, vec![1; 20 << 20]).unwrap();
+    disk.size = 16 << 20;
+    let image = place.path().join("disk.img");
+    let error = format!("{:#}", disk.write(&image, Existing::Refuse).unwrap_err());
+    assert!(error.contains("filling a disk of 16777216 bytes (is it large enough?)"), "{error}");
+    assert!(!image.exists());
+}
+
+#[test]
+fn what_cannot_go_on_a_disk_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let image = place.path().join("disk.img");
+    let mut socket = disk(place.path());
+    let path = place.path().join("config/socket");
+    let _held = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = socket.write(&image, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.ends_with("config/socket: only files, directories and links can be configuration"), "{error}");
+    fs::remove_file(&path).unwrap();
+    fs::write(place.path().join("config/a\"b"), "").unwrap();
+    let error = socket.write(&image, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.ends_with("such a name cannot go on a disk"), "{error}");
+    socket.config = Some(place.path().join("nowhere"));
+    let error = socket.write(&image, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.ends_with("nowhere is not a directory"), "{error}");
+    assert!(!image.exists());
+}
+
+#[test]
+fn an_owner_that_could_not_be_set_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let image = place.path().join("disk.img");
+    disk(place.path()).write(&image, Existing::Refuse).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("never-on-the-disk"), "").unwrap();
+    let error = give_everything_to_root(other.path(), &image).unwrap_err().to_string();
+    assert!(error.contains("never-on-the-disk: File not found"), "{error}");
+}

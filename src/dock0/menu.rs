@@ -1,0 +1,168 @@
+//! The boot menus, for GRUB 2 and for GRUB Legacy: written once, never changed when releases turn over.
+//!
+//! Entry 0 is whatever `latest` leads to; entry N is the release N places back. An entry whose kernel or initrd is not
+//! there hands on to the next, so that a disk with any bootable release boots.
+
+use anyhow::{Result, bail};
+use std::fmt::Write;
+
+/// How many old releases the menu offers: as many as are kept by default.
+const ARCHIVES: u32 = 5;
+
+/// What the menus depend on.
+#[derive(Clone, Debug)]
+pub struct Menu {
+    /// The label of the boot partition.
+    pub label: String,
+    /// The serial console's speed in baud.
+    pub baud: u32,
+    /// How long the menu waits for a key, in seconds.
+    pub timeout: u32,
+    /// More words for the kernel command line.
+    pub extra: String,
+}
+
+impl Default for Menu {
+    /// Linode's console, and enough time to press a key on it.
+    fn default() -> Self {
+        Menu { label: wire::cmdline::ROOT_LABEL.into(), baud: 19200, timeout: 3, extra: String::new() }
+    }
+}
+
+impl Menu {
+    /// Whether both GRUBs would take the words as they are written: neither has a quoting that the other knows.
+    pub fn check(&self) -> Result<()> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._+~-/:=,@%".contains(c);
+        if self.label.is_empty() || self.label.len() > 16 || !self.label.chars().all(|c| plain(c) && c != ',') {
+            bail!("the label {:?} must be 1 to 16 letters, digits or . _ + ~ - / : = @ %", self.label);
+        }
+        if let Some(odd) = self.extra.chars().find(|&c| c != ' ' && !plain(c)) {
+            bail!("the kernel command line has {odd:?}, which a boot menu cannot hold");
+        }
+        let longest = self.command_line("latest").len();
+        if longest >= wire::cmdline::KERNEL_MAX {
+            bail!("the kernel command line has {longest} bytes; the kernel reads {}", wire::cmdline::KERNEL_MAX - 1);
+        }
+        Ok(())
+    }
+
+    /// `boot/grub/grub.cfg`
+    pub fn grub_cfg(&self) -> String {
+        let mut text = format!(
+            "# Written by dock0 disk. Releases turn over without touching this file.\n\
+             serial --unit=0 --speed={}\n\
+             terminal_input serial\n\
+             terminal_output serial\n\
+             set timeout={}\n\
+             set default=0\n\
+             set fallback=\"{}\"\n",
+            self.baud,
+            self.timeout,
+            fallbacks()
+        );
+        for entry in entries() {
+            let Entry { title, directory, release } = entry;
+            let line = self.command_line(&release);
+            // Writing to a String cannot fail.
+            write!(
+                text,
+                "menuentry \"{title}\" {{\n  linux /{directory}/kernel {line}\n  initrd /{directory}/initrd\n}}\n"
+            )
+            .unwrap_or_default();
+        }
+        text
+    }
+
+    /// `boot/grub/menu.lst`
+    pub fn menu_lst(&self) -> String {
+        let mut text = format!(
+            "# Written by dock0 disk. Releases turn over without touching this file.\n\
+             serial --unit=0 --speed={}\n\
+             terminal --timeout=0 serial\n\
+             timeout {}\n\
+             default 0\n\
+             fallback {}\n",
+            self.baud,
+            self.timeout,
+            fallbacks()
+        );
+        for entry in entries() {
+            let Entry { title, directory, release } = entry;
+            let line = self.command_line(&release);
+            // Writing to a String cannot fail.
+            write!(
+                text,
+                "\ntitle {title}\nroot (hd0)\nkernel /{directory}/kernel {line}\ninitrd /{directory}/initrd\n"
+            )
+            .unwrap_or_default();
+        }
+        text
+    }
+
+    fn command_line(&self, release: &str) -> String {
+        let Menu { label, baud, extra, .. } = self;
+        // panic=: a kernel that gives up tries again, and its menu can fall back. net.ifnames=0: Linode's names.
+        let fixed = format!("root=LABEL={label} dock0.release={release} console=ttyS0,{baud}n8 net.ifnames=0 panic=10");
+        if extra.is_empty() { fixed } else { format!("{fixed} {extra}") }
+    }
+}
+
+struct Entry {
+    title: String,
+    directory: String,
+    release: String,
+}
+
+fn entries() -> impl Iterator<Item = Entry> {
+    let latest = Entry { title: "latest release".into(), directory: "latest".into(), release: "latest".into() };
+    let archives = (1..=ARCHIVES).map(|number| Entry {
+        title: format!("release {number}"),
+        directory: format!("releases/{number}"),
+        release: number.to_string(),
+    });
+    std::iter::once(latest).chain(archives)
+}
+
+fn fallbacks() -> String {
+    (1..=ARCHIVES).map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_menus_offer_latest_and_five_archives_and_fall_back_through_them() {
+        let menu = Menu { timeout: 7, ..Menu::default() };
+        let line = |release| {
+            format!("root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 net.ifnames=0 panic=10\n")
+        };
+        for (text, fallback, kernel, timeout) in [
+            (menu.grub_cfg(), "set fallback=\"1 2 3 4 5\"\n", "linux", "set timeout=7\n"),
+            (menu.menu_lst(), "fallback 1 2 3 4 5\n", "kernel", "timeout 7\n"),
+        ] {
+            assert!(text.contains(fallback) && text.contains(timeout), "{text}");
+            assert!(text.contains(&format!("{kernel} /latest/kernel {}", line("latest"))), "{text}");
+            assert!(text.contains(&format!("{kernel} /releases/5/kernel {}", line("5"))), "{text}");
+            assert_eq!(text.matches("initrd /").count(), 6, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_a_menu_cannot_hold_are_refused() {
+        let with = |label: &str, extra: &str| Menu { label: label.into(), extra: extra.into(), ..Menu::default() };
+        for (menu, why) in [
+            (with("", ""), "the label \"\" must be"),
+            (with("seventeen-letters", ""), "the label \"seventeen-letters\" must be"),
+            (with("a b", ""), "the label \"a b\" must be"),
+            (with("dock0", "a\nreboot"), "the kernel command line has '\\n'"),
+            (with("dock0", "a=$b"), "the kernel command line has '$'"),
+            (with("dock0", "x;reboot"), "the kernel command line has ';'"),
+            (with("dock0", &"x".repeat(2000)), "the kernel command line has 2"),
+        ] {
+            let error = menu.check().unwrap_err().to_string();
+            assert!(error.starts_with(why), "{error}");
+        }
+        with("web-1", "quiet dock0.rescue=reboot:5 cowspace=/dev/sdb").check().unwrap();
+    }
+}
