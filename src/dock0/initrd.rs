@@ -130,9 +130,8 @@ fn compress(archive: &[u8]) -> Result<Vec<u8>> {
     std::io::Write::write_all(&mut encoder, archive).and_then(|()| encoder.finish()).context("compressing the initrd")
 }
 
-/// An empty ext4 as the blocks that are not zeros. 8 MiB is the least that has a journal.
+/// An empty ext4 as the blocks that are not zeros.
 fn scratch_seed() -> Result<Vec<u8>> {
-    const SIZE: &str = "8m";
     const LABEL: &str = "dock0-scratch";
     const ANY: &str = "d0c00000-0000-4000-8000-000000000000";
     let image = tempfile::NamedTempFile::new().context("making a temporary file")?;
@@ -141,7 +140,7 @@ fn scratch_seed() -> Result<Vec<u8>> {
     command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-L", LABEL, "-U", ANY]);
     command.args(["-O", disk::FEATURES, "-E"]);
     command.arg(format!("hash_seed={ANY},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"));
-    command.env("E2FSPROGS_FAKE_TIME", "1").arg(image.path()).arg(SIZE);
+    command.env("E2FSPROGS_FAKE_TIME", "1").arg(image.path()).arg((wire::seed::SIZE / wire::seed::BLOCK).to_string());
     MKE2FS.run(&mut command)?;
     let block_len = usize::try_from(wire::seed::BLOCK)?;
     let length = image.as_file().metadata()?.len();
@@ -236,6 +235,6 @@ mod tests {
         let first = wire::seed::blocks(&seed).next().unwrap().unwrap();
         assert_eq!(first.offset, 0);
         let superblock = wire::superblock::identify(first.bytes).unwrap();
-        assert_eq!((superblock.kind, superblock.size), (wire::superblock::Kind::Ext4, 8 << 20));
+        assert_eq!((superblock.kind, superblock.size), (wire::superblock::Kind::Ext4, wire::seed::SIZE));
     }
 }

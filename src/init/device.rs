@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, netlink};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::time::{Duration, Instant};
 use wire::device_spec::DeviceSpec;
@@ -93,6 +93,7 @@ fn probe(path: String) -> Device {
     let mut start = [0; superblock::PROBE_LEN];
     let content = match File::open(&path).and_then(|mut device| device.read_exact(&mut start)) {
         Ok(()) => superblock::identify(&start).map_or(Content::Unknown, Content::Fs),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Content::Unknown, // too small for any file system
         Err(error) => Content::Unreadable(error.words()),
     };
     Device { path, content }

@@ -50,6 +50,12 @@ impl Cause for io::Error {
     }
 }
 
+impl Cause for nix::errno::Errno {
+    fn words(&self) -> String {
+        io::Error::from(*self).words()
+    }
+}
+
 impl Cause for rustix::io::Errno {
     fn words(&self) -> String {
         io::Error::from(*self).words()

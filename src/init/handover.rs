@@ -1,24 +1,22 @@
 //! Becoming the VM's own init: checking it, moving into the root, freeing the initrd, and the last exec.
 
 use crate::failure::{Doing, Failure};
-use crate::kernel_fs::{KERNEL_FS, make_directory};
+use crate::kernel_fs::{KERNEL_FS, c_string, make_directory};
 use crate::log::{note, say};
 use crate::places::Places;
 use crate::sys;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::convert::Infallible;
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::process::Command;
 use wire::program::{self, Program};
 
 /// What the kernel itself gives its first program, and nothing that was meant for us.
-const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/"), ("TERM", "linux")];
+const ENVIRONMENT: [&CStr; 2] = [c"HOME=/", c"TERM=linux"];
 
 /// Whether the new root has this program and what it needs to start; its path, for the exec.
 ///
@@ -119,8 +117,15 @@ fn empty_directory(directory: impl AsFd, device: u64) -> rustix::io::Result<()> 
 /// The VM's init takes the process over. It gets the words that the kernel had left for it, as it would without us.
 pub fn exec(init: &str) -> Result<Infallible, Failure> {
     let words = std::env::args_os().skip(1).filter(|word| !wire::cmdline::is_for_us(word.as_bytes()));
-    let error = Command::new(init).args(words).env_clear().envs(ENVIRONMENT).exec();
-    Err(error).doing(|| format!("starting {init}"))
+    let arguments: Vec<CString> = std::iter::once(c_string(init)).chain(words.map(into_c_string)).collect();
+    sys::stop_ignoring_broken_pipes();
+    // The system call itself: the C library's other exec functions would try /bin/sh on what the kernel refuses.
+    nix::unistd::execve(&c_string(init), &arguments, &ENVIRONMENT).doing(|| format!("starting {init}"))
+}
+
+/// An argument as it came; it has no zero byte, since it came from the kernel.
+fn into_c_string(word: OsString) -> CString {
+    CString::new(word.into_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub fn read() -> Result<Cmdline, Failure> {
     let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
     rescue::obey(cmdline::rescue_policy(&line));
     let orders = cmdline::parse(&line).map_err(|bad| Failure::new(bad.to_string()))?;
-    say!("dock0 {} boots {}", env!("CARGO_PKG_VERSION"), orders.root);
+    say!("version {} boots {}", env!("CARGO_PKG_VERSION"), orders.root);
     if orders.cut_off {
         note!("the kernel command line is as long as the kernel allows, so its last word was not trusted");
     }

@@ -60,12 +60,17 @@ fn is_blank(path: &str) -> Result<bool, Failure> {
 
 /// Writes the seed's blocks; the rest of a blank disk is zeros already, as ext4 wants them.
 fn format(path: &str) -> Result<(), Failure> {
+    const LEAST: u64 = wire::seed::SIZE;
+    let doing = || format!("formatting {path}");
+    let size = device_size(path).doing(doing)?;
+    if size < LEAST {
+        return Err(Failure::new(format!("{}: it has {size} bytes, and {LEAST} are the least", doing())));
+    }
     say!("formatting {path}, which is blank");
     let seed = std::fs::read(SEED).doing(|| format!("reading {SEED} to format {path}"))?;
-    let doing = || format!("formatting {path}");
     let device = OpenOptions::new().write(true).open(path).doing(doing)?;
     for block in wire::seed::blocks(&seed) {
-        let block = block.ok_or_else(|| Failure::new(format!("{SEED} is cut off: formatting {path}")))?;
+        let block = block.ok_or_else(|| Failure::new(format!("{}: {SEED} is cut off", doing())))?;
         device.write_all_at(block.bytes, block.offset).doing(doing)?;
     }
     device.sync_all().doing(doing)
@@ -74,6 +79,11 @@ fn format(path: &str) -> Result<(), Failure> {
 /// Grows the mounted file system to the size of its device.
 fn grow(path: &str, target: &str) -> Result<(), Failure> {
     let doing = || format!("growing the file system on {path}");
-    let size = File::open(path).and_then(|mut device| device.seek(SeekFrom::End(0))).doing(doing)?;
-    sys::resize_ext4(&File::open(target).doing(doing)?, size / wire::seed::BLOCK).doing(doing)
+    let blocks = device_size(path).doing(doing)? / wire::seed::BLOCK;
+    sys::resize_ext4(&File::open(target).doing(doing)?, blocks).doing(doing)
+}
+
+/// In bytes.
+fn device_size(path: &str) -> std::io::Result<u64> {
+    File::open(path)?.seek(SeekFrom::End(0))
 }

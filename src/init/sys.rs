@@ -1,6 +1,10 @@
-//! What the safe crates do not offer: ioctls of loop devices and ext4. The only file of init with `unsafe` in it.
-#![expect(unsafe_code, reason = "ioctls pass pointers to structures that only the kernel's headers define")]
+//! What the safe crates do not offer: ioctls of loop devices and ext4, a signal's default. The only file of init with `unsafe` in it.
+#![expect(
+    unsafe_code,
+    reason = "ioctls pass pointers to structures that only the kernel's headers define; signals are per process"
+)]
 
+use nix::sys::signal::{SigHandler, Signal};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, ioctl, opcode};
@@ -40,6 +44,16 @@ pub fn attach_loop(file: &File, name: &str) -> Result<LoopDevice> {
 pub fn resize_ext4(mount_point: &File, blocks: u64) -> Result<()> {
     // SAFETY: EXT4_IOC_RESIZE_FS reads one 64-bit number.
     unsafe { ioctl(mount_point, Setter::<EXT4_IOC_RESIZE_FS, u64>::new(blocks)) }
+}
+
+/// Gives the signal for a broken pipe back its default; Rust's runtime ignores it, and exec() would hand that on.
+pub fn stop_ignoring_broken_pipes() {
+    // SAFETY: no handler is installed, and the default needs none.
+    let restored = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    if let Err(error) = restored {
+        // Worst case: the VM's init ignores broken pipes until it sets its own signals, as every init does.
+        crate::log::note!("restoring SIGPIPE: {error}");
+    }
 }
 
 /// The real path of what `path` leads to, as if `root` were `/`: no link leads out of it.

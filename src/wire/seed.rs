@@ -7,6 +7,9 @@ use crate::bytes::le64;
 
 /// The size of a block in bytes, that of the file system too.
 pub const BLOCK: u64 = 4096;
+/// The size of the file system that a seed makes, in bytes, and so the least a device must have: below it, ext4 has no
+/// room for a journal.
+pub const SIZE: u64 = 8 << 20;
 const BLOCK_LEN: usize = 4096;
 const OFFSET_LEN: usize = 8;
 
