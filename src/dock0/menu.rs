@@ -46,7 +46,8 @@ impl Menu {
         Ok(())
     }
 
-    /// `boot/grub/grub.cfg`
+    /// `boot/grub/grub.cfg`. GRUB 2 would boot a kernel whose initrd is missing, so it looks for both first; `-s` opens the
+    /// file, where `-f` would take a link to nowhere for one.
     pub fn grub_cfg(&self) -> String {
         let mut text = format!(
             "# Written by dock0 disk. Releases turn over without touching this file.\n\
@@ -66,7 +67,14 @@ impl Menu {
             // Writing to a String cannot fail.
             write!(
                 text,
-                "menuentry \"{title}\" {{\n  linux /{directory}/kernel {line}\n  initrd /{directory}/initrd\n}}\n"
+                "menuentry \"{title}\" {{\n  \
+                 if [ -s /{directory}/kernel -a -s /{directory}/initrd ]; then\n    \
+                 linux /{directory}/kernel {line}\n    \
+                 initrd /{directory}/initrd\n  \
+                 else\n    \
+                 echo \"dock0: {directory} has no kernel or no initrd, trying the next\"\n  \
+                 fi\n\
+                 }}\n"
             )
             .unwrap_or_default();
         }

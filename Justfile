@@ -1,0 +1,61 @@
+# What a person types. `./justw RECIPE` installs what is missing first; `./justw --list` shows the recipes.
+
+# The target init is built for; x86_64-unknown-linux-musl works where that target is installed.
+TARGET := "x86_64-unknown-linux-gnu"
+# Where built things go, and the tools that make them.
+static := 'RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile init --target ' + TARGET
+built := "target" / TARGET / "init"
+dock0 := "target/debug/dock0"
+# The most bytes an initrd may have; the build fails above it.
+initrd_budget := "700000"
+
+# What can be done
+default:
+    @just --list --unsorted
+
+# Boot the demo VM through GRUB 2, as Linode does, to a login on the console (vm boot --help for more)
+boot *ARGS: disk
+    @target/debug/vm boot {{ARGS}}
+
+# Run every check and every test, unit and boot
+test: lint kernel initrd probe
+    cargo test --workspace
+
+# Formatting and lints; warnings are errors
+lint:
+    cargo fmt --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The programs that build and boot the rest
+tools:
+    cargo build -p dock0 -p kernel -p qemu
+
+# Build the kernel from source into build/kernel/CONFIG (about 5 minutes; nothing is built twice)
+kernel CONFIG="linode": tools
+    @target/debug/kernel build {{CONFIG}}
+
+# Build the static init
+init:
+    {{static}} -p init
+
+# Build the static probe that the boot tests run as /sbin/init
+probe:
+    {{static}} -p probe
+
+# Build the initrd around init
+initrd: tools init
+    @{{dock0}} initrd --if-older --output build/initrd.img --init {{built}}/init --max-size {{initrd_budget}}
+
+# Build the demo's root image: busybox and examples/vm_root/tiny
+root: tools
+    @mkdir -p build/root/bin && cp -a examples/vm_root/tiny/. build/root/ && cp --update /bin/busybox build/root/bin/
+    @{{dock0}} image --if-older --output build/vm_root.erofs build/root
+
+# Build the demo's boot disk: kernel, initrd, root image and examples/config
+disk: kernel initrd root
+    @{{dock0}} disk --if-older --output build/disk.img --config examples/config \
+        kernel=$(target/debug/kernel version)@build/kernel/linode/vmlinuz initrd=0.1.0@build/initrd.img vm_root=demo@build/vm_root.erofs
+
+# Check licences and sources of all dependencies (needs cargo-deny)
+deny:
+    cargo deny check bans licenses sources

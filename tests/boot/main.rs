@@ -1,0 +1,11 @@
+//! Boot tests: real kernel, real initrd, real disks in QEMU, and a probe that tells what the VM's own init finds.
+
+mod cmdline;
+mod disks;
+mod handover;
+mod images;
+mod initrd;
+mod layers;
+mod releases;
+mod rescue;
+mod ways;

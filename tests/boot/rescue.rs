@@ -1,0 +1,124 @@
+//! The one exit: what it says, what it writes down, and what it does then.
+
+use anyhow::Result;
+use boot_tests::{Boot, Partition, Root};
+use dock0::image::Format;
+use dock0::initrd::Initrd;
+use dock0::output::Existing;
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// An initrd with busybox as its shell.
+fn initrd_with_shell() -> Result<tempfile::TempDir> {
+    let place = tempfile::tempdir()?;
+    let init = boot_tests::built("target/x86_64-unknown-linux-gnu/init/init");
+    let initrd = Initrd { init, shell: Some(boot_tests::built("/bin/busybox")), max_size: None };
+    initrd.write(&place.path().join("initrd.img"), Existing::Refuse)?;
+    Ok(place)
+}
+
+#[test]
+fn errors_and_panics_take_the_same_exit_and_are_written_down() -> Result<()> {
+    for (drill, sentence) in [
+        ("error", "dock0.drill=error: failing as asked"),
+        ("panic", "a defect in dock0 itself: dock0.drill=panic: failing as asked (src/init/orders.rs:"),
+    ] {
+        let disk = Partition::with_probe()?.disk()?;
+        Boot::kernel(&format!("dock0.drill={drill}")).scsi(&disk).to_rescue(sentence)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_failure_is_written_to_the_boot_partition() -> Result<()> {
+    let disk = Partition::with_probe()?.disk()?;
+    let sentence = "release 3 does not exist; the boot partition holds 0";
+    let console = Boot::kernel("dock0.release=3").scsi(&disk).to_rescue(sentence)?;
+    assert!(console.contains("dock0: written to dock0/state/last-failure on the boot partition"), "{console}");
+    assert_eq!(disk.debugfs("cat /dock0/state/last-failure")?, format!("{sentence}\n"));
+    Ok(())
+}
+
+#[test]
+fn a_full_boot_partition_boots_and_rescue_says_that_nothing_can_be_written() -> Result<()> {
+    let disk = Partition::with_probe()?.disk()?;
+    fill(&disk.path)?;
+    assert_eq!(Boot::kernel("").scsi(&disk).facts()?.pid, 1, "an installed release needs no room to boot");
+    let console = Boot::kernel("dock0.release=3").scsi(&disk).to_rescue("release 3 does not exist")?;
+    let said = "could not write it to dock0/state on the boot partition: no space left on device";
+    assert!(console.contains(said), "{console}");
+    Ok(())
+}
+
+/// Takes every free block of an ext4, then every one that is left for small files and directories.
+fn fill(image: &std::path::Path) -> Result<()> {
+    let filler = tempfile::NamedTempFile::new()?;
+    let tool = dock0::tool::DEBUGFS;
+    for length in [48 << 20, 1 << 20, 64 << 10, 4096, 4096, 4096] {
+        std::fs::write(filler.path(), vec![1; length])?;
+        for number in 0..16 {
+            let request = format!("write {} filler-{length}-{number}", filler.path().display());
+            tool.run(tool.command().args(["-w", "-R", &request]).arg(image))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn it_counts_down_and_reboots() -> Result<()> {
+    let console = Boot::kernel("dock0.drill=error").and("dock0.rescue=reboot:12").to_end()?;
+    for line in ["rebooting in 12 s", "rebooting in 10 s", "dock0: rebooting\n"] {
+        assert!(console.replace('\r', "").contains(line), "{line:?}: {console}");
+    }
+    Ok(())
+}
+
+#[test]
+fn it_powers_off_or_stands_still_when_asked() -> Result<()> {
+    let console = Boot::kernel("dock0.drill=error").and("dock0.rescue=poweroff").to_end()?;
+    assert!(console.contains("dock0: powering off") && console.contains("reboot: Power down"), "{console}");
+
+    let mut vm = Boot::kernel("dock0.drill=error").and("dock0.rescue=halt").start()?;
+    vm.wait_for("dock0: halting, the console stays readable", DEADLINE)?;
+    vm.wait_for("reboot: System halted", DEADLINE)?;
+    assert!(vm.wait_exit(Duration::from_secs(3)).is_err(), "a halted machine does not end");
+    Ok(())
+}
+
+#[test]
+fn it_offers_a_shell_where_one_was_built_in() -> Result<()> {
+    let place = initrd_with_shell()?;
+    let boot = Boot::kernel_with(place.path().join("initrd.img"), "dock0.drill=error");
+    let mut vm = boot.and("dock0.rescue=shell").start()?;
+    vm.wait_for("dock0: a shell on the console", DEADLINE)?;
+    vm.send(b"echo $((6*7)) is the answer; exit 3\n")?;
+    vm.wait_for("42 is the answer", DEADLINE)?;
+    vm.wait_for("dock0: the shell has ended (exit status: 3)", DEADLINE)?;
+    vm.wait_exit(DEADLINE)?;
+    Ok(())
+}
+
+#[test]
+fn without_a_built_in_shell_it_says_so_and_reboots() -> Result<()> {
+    let mut vm = Boot::kernel("dock0.drill=error").and("dock0.rescue=shell").start()?;
+    vm.wait_for("dock0: no shell: this initrd was built without one (dock0 initrd --shell)", DEADLINE)?;
+    vm.wait_for("dock0: rebooting in 30 s", DEADLINE)?;
+    Ok(())
+}
+
+#[test]
+fn fancy_is_a_shell_before_the_root_is_built() -> Result<()> {
+    let disk = Partition::with_root(&Root::with_probe("fancy")?, Format::Erofs)?.disk()?;
+    let place = initrd_with_shell()?;
+    let boot = Boot::kernel_with(place.path().join("initrd.img"), "fancy").scsi(&disk);
+    let mut vm = boot.start()?;
+    vm.wait_for("dock0: fancy: a shell before the root is built", DEADLINE)?;
+    vm.send(b"exit\n")?;
+    vm.run_to_done(DEADLINE)?;
+
+    let log = Boot::kernel("fancy").scsi(&disk).facts()?.log;
+    let line = "fancy: this initrd was built without a shell (dock0 initrd --shell); going on";
+    assert!(log.iter().any(|said| said == line), "{log:?}");
+    Ok(())
+}

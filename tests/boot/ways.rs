@@ -1,0 +1,81 @@
+//! The ways into a boot, with a disk as `dock0 disk` makes it: QEMU's own loader, GRUB 2 as Linode has it, GRUB Legacy.
+
+use anyhow::Result;
+use boot_tests::partition::DiskFile;
+use boot_tests::{Boot, Root};
+use dock0::disk::{self, Disk};
+use dock0::image::Format;
+use dock0::menu::Menu;
+use dock0::output::Existing;
+use dock0::release::ArtifactFile;
+use menagerie::layout;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+const SIZE: u64 = 64 << 20;
+
+fn artifact(name: &str, version: &str, file: PathBuf) -> ArtifactFile {
+    ArtifactFile { name: name.parse().expect(name), version: version.parse().expect(version), file }
+}
+
+/// As an operator makes it; `place` keeps the root's image while the disk is made.
+fn boot_disk(root: &Path, words: &str) -> Disk {
+    let artifacts = vec![
+        artifact("kernel", "1", boot_tests::kernel()),
+        artifact("initrd", "1", boot_tests::initrd()),
+        artifact("vm_root", "1", root.into()),
+    ];
+    let extra = format!("probe.read=/etc/name dock0.rescue=reboot:0 {words}").trim_end().to_string();
+    Disk { artifacts, config: None, size: SIZE, menu: Menu { timeout: 0, extra, ..Menu::default() } }
+}
+
+#[test]
+fn each_way_boots_the_disk_that_dock0_makes() -> Result<()> {
+    let root = Root::with_probe("release 0")?.pack(Format::Erofs)?;
+    let place = tempfile::tempdir()?;
+    let path = place.path().join("disk.img");
+    boot_disk(&root.path, "").write(&path, Existing::Refuse)?;
+    let mut words = vec![];
+    for boot in
+        [Boot::kernel("probe.read=/etc/name"), Boot::from(qemu::Boot::grub2()?), Boot::from(qemu::Boot::grub_legacy()?)]
+    {
+        let facts = boot.disk(qemu::Disk::scsi(&path)).facts()?;
+        assert_eq!((facts.pid, facts.mounts.len()), (1, 8));
+        assert_eq!(facts.read["/etc/name"].text, "release 0");
+        words.push(facts.cmdline);
+    }
+    for cmdline in &words[1..] {
+        let ours = "root=LABEL=dock0 dock0.release=latest console=ttyS0,19200n8 net.ifnames=0 panic=10 probe.read=";
+        assert!(cmdline.contains(ours), "{cmdline}");
+    }
+    Ok(())
+}
+
+/// Release 0 lost its kernel, release 1 its initrd; 2 is whole. Both GRUBs go on until something boots, and init boots
+/// the release that the entry names.
+#[test]
+fn an_entry_that_cannot_be_loaded_falls_back_to_the_next() -> Result<()> {
+    let root = Root::with_probe("release 2")?.pack(Format::Erofs)?;
+    let staging = tempfile::tempdir()?;
+    boot_disk(&root.path, "").stage(staging.path())?;
+    let link = |number: u32, name: &str, version: &str| -> Result<()> {
+        let directory = format!("{}/{number}", layout::RELEASES);
+        disk::make_directories(staging.path(), &directory)?;
+        Ok(symlink(format!("../../artifacts/{name}/{version}"), staging.path().join(directory).join(name))?)
+    };
+    std::fs::remove_file(staging.path().join("releases/0/kernel"))?;
+    link(1, "kernel", "1")?;
+    link(1, "initrd", "lost")?;
+    link(1, "vm_root", "1")?;
+    for name in ["kernel", "initrd", "vm_root"] {
+        link(2, name, "1")?;
+    }
+    let disk = DiskFile::blank(SIZE)?;
+    disk::make_file_system(staging.path(), &disk.path, SIZE, "dock0")?;
+    for way in [qemu::Boot::grub2()?, qemu::Boot::grub_legacy()?] {
+        let facts = Boot::from(way).scsi(&disk).facts()?;
+        assert!(facts.cmdline.contains("dock0.release=2"), "{}", facts.cmdline);
+        assert_eq!(facts.read["/etc/name"].text, "release 2");
+    }
+    Ok(())
+}

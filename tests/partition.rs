@@ -1,0 +1,115 @@
+//! A boot partition in any state that a test wants, sound or broken.
+
+use crate::root::{Image, Root};
+use anyhow::{Context, Result};
+use dock0::disk::{self, add_artifact, make_directories};
+use dock0::image::Format;
+use dock0::release::ArtifactFile;
+use menagerie::layout;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// The files of a boot partition before they become one.
+pub struct Partition {
+    staging: tempfile::TempDir,
+}
+
+impl Partition {
+    /// Nothing on it.
+    pub fn empty() -> Result<Partition> {
+        Ok(Partition { staging: tempfile::tempdir()? })
+    }
+
+    /// `latest` and release 0, whose root is the probe.
+    pub fn with_probe() -> Result<Partition> {
+        let image = Root::with_probe("release 0")?.pack(Format::Erofs)?;
+        Partition::empty()?.latest()?.release(0, &image)
+    }
+
+    /// `latest` and release 0 with this root.
+    pub fn with_root(root: &Root, format: Format) -> Result<Partition> {
+        Partition::empty()?.latest()?.release(0, &root.pack(format)?)
+    }
+
+    /// The link to release 0.
+    pub fn latest(self) -> Result<Partition> {
+        self.link(layout::LATEST, layout::LATEST_TARGET)
+    }
+
+    /// A release of nothing but this `vm_root`, at version `r<number>`.
+    pub fn release(self, number: u32, image: &Image) -> Result<Partition> {
+        let version = format!("r{number}");
+        let root = ArtifactFile {
+            name: layout::VM_ROOT.parse().map_err(|why| anyhow::anyhow!("vm_root {why}"))?,
+            version: version.parse().map_err(|why| anyhow::anyhow!("{version} {why}"))?,
+            file: image.path.clone(),
+        };
+        add_artifact(self.staging.path(), &root)?;
+        let target = layout::link_target(&root.name, &root.version);
+        self.link(&format!("releases/{number}/vm_root"), &target)
+    }
+
+    /// A link.
+    pub fn link(self, path: &str, target: &str) -> Result<Partition> {
+        let at = self.place(path)?;
+        symlink(target, &at).with_context(|| format!("linking {}", at.display()))?;
+        Ok(self)
+    }
+
+    /// A file of mode 0644.
+    pub fn file(self, path: &str, content: &[u8]) -> Result<Partition> {
+        let at = self.place(path)?;
+        fs::write(&at, content).with_context(|| format!("writing {}", at.display()))?;
+        Ok(self)
+    }
+
+    /// Where a path is now, its directory made; for what the other methods cannot do.
+    pub fn place(&self, path: &str) -> Result<PathBuf> {
+        let parent = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
+        make_directories(self.staging.path(), parent)?;
+        Ok(self.staging.path().join(path))
+    }
+
+    /// Cuts a file on it to this many bytes.
+    pub fn cut(self, path: &str, length: u64) -> Result<Partition> {
+        fs::File::options().write(true).open(self.staging.path().join(path))?.set_len(length)?;
+        Ok(self)
+    }
+
+    /// The disk, labelled dock0 like every boot partition.
+    pub fn disk(&self) -> Result<DiskFile> {
+        self.disk_labelled("dock0")
+    }
+
+    /// The disk under another label.
+    pub fn disk_labelled(&self, label: &str) -> Result<DiskFile> {
+        const SIZE: u64 = 48 << 20;
+        let disk = DiskFile::blank(SIZE)?;
+        disk::make_file_system(self.staging.path(), &disk.path, SIZE, label)?;
+        Ok(disk)
+    }
+}
+
+/// A disk's image; removed when dropped.
+pub struct DiskFile {
+    /// Where it is.
+    pub path: PathBuf,
+    _place: tempfile::TempDir,
+}
+
+impl DiskFile {
+    /// A disk of zeros.
+    pub fn blank(size: u64) -> Result<DiskFile> {
+        let place = tempfile::tempdir()?;
+        let path = place.path().join("disk.img");
+        fs::File::create(&path)?.set_len(size)?;
+        Ok(DiskFile { path, _place: place })
+    }
+
+    /// What debugfs answers to a request, with the journal as it is on the disk.
+    pub fn debugfs(&self, request: &str) -> Result<String> {
+        let tool = dock0::tool::DEBUGFS;
+        tool.run(tool.command().args(["-R", request]).arg(&self.path))
+    }
+}

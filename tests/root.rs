@@ -1,0 +1,61 @@
+//! A VM's root as a directory, to be packed into an image.
+
+use crate::built;
+use anyhow::{Context, Result};
+use dock0::disk::make_directories;
+use dock0::image::{self, Format};
+use dock0::output::Existing;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// A directory that becomes an image.
+pub struct Root {
+    directory: tempfile::TempDir,
+}
+
+impl Root {
+    /// Nothing at all.
+    pub fn empty() -> Result<Root> {
+        Ok(Root { directory: tempfile::tempdir()? })
+    }
+
+    /// The probe as `/sbin/init`, and `/etc/name` with this text.
+    pub fn with_probe(name: &str) -> Result<Root> {
+        let probe = fs::read(built("target/x86_64-unknown-linux-gnu/init/probe"))?;
+        Root::empty()?.file("sbin/init", &probe, 0o755)?.file("etc/name", name.as_bytes(), 0o644)
+    }
+
+    /// Adds a file.
+    pub fn file(self, path: &str, content: &[u8], mode: u32) -> Result<Root> {
+        let parent = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
+        make_directories(self.directory.path(), parent)?;
+        let to = self.directory.path().join(path);
+        fs::write(&to, content).with_context(|| format!("writing {}", to.display()))?;
+        fs::set_permissions(&to, Permissions::from_mode(mode))?;
+        Ok(self)
+    }
+
+    /// Adds a link.
+    pub fn link(self, path: &str, target: &str) -> Result<Root> {
+        let parent = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
+        make_directories(self.directory.path(), parent)?;
+        symlink(target, self.directory.path().join(path))?;
+        Ok(self)
+    }
+
+    /// Packs it; the image is a temporary file of this directory's lifetime.
+    pub fn pack(&self, format: Format) -> Result<Image> {
+        let place = tempfile::tempdir()?;
+        let path = place.path().join("image");
+        image::pack(self.directory.path(), format, &path, Existing::Refuse)?;
+        Ok(Image { path, _place: place })
+    }
+}
+
+/// A packed image; removed when dropped.
+pub struct Image {
+    /// Where it is.
+    pub path: PathBuf,
+    _place: tempfile::TempDir,
+}
