@@ -47,6 +47,22 @@ impl Disk {
         }
     }
 
+    /// What will work, but not everywhere: for the operator to read.
+    pub fn warnings(&self) -> Result<Vec<String>> {
+        let loaded = |artifact: &&ArtifactFile| [layout::KERNEL, layout::INITRD].contains(&artifact.name.as_str());
+        let mut warnings = Vec::new();
+        for ArtifactFile { name, version, file } in self.artifacts.iter().filter(loaded) {
+            let bytes = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+            if has_zero_block(&bytes) {
+                warnings.push(format!(
+                    "{name} {version} has 4 KiB of zeros, which become a hole on the disk; GRUB Legacy cannot load it, \
+                     GRUB 2 can"
+                ));
+            }
+        }
+        Ok(warnings)
+    }
+
     /// Fills `root` with everything that stands on the disk.
     pub fn stage(&self, root: &Path) -> Result<()> {
         let release = format!("{}/0", layout::RELEASES);
@@ -67,6 +83,11 @@ impl Disk {
             None => Ok(()),
         }
     }
+}
+
+/// mke2fs makes a hole of every block of zeros, and GRUB Legacy stops at one ("Error 16").
+fn has_zero_block(bytes: &[u8]) -> bool {
+    bytes.chunks(4096).any(|block| block.iter().all(|&byte| byte == 0))
 }
 
 /// Copies an artifact to `artifacts/<name>/<version>` below `root`.

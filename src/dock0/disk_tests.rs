@@ -86,3 +86,14 @@ fn an_owner_that_could_not_be_set_is_an_error() {
     let error = give_everything_to_root(other.path(), &image).unwrap_err().to_string();
     assert!(error.contains("never-on-the-disk: File not found"), "{error}");
 }
+
+#[test]
+fn a_kernel_that_grub_legacy_cannot_load_is_warned_about() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = disk(place.path());
+    assert_eq!(disk.warnings().unwrap(), Vec::<String>::new());
+    fs::write(&disk.artifacts[0].file, [vec![1; 4096], vec![0; 4096], vec![1; 10]].concat()).unwrap();
+    let warnings = disk.warnings().unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].starts_with("kernel 6.12 has 4 KiB of zeros"), "{warnings:?}");
+}

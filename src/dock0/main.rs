@@ -130,7 +130,11 @@ fn disk(arguments: DiskArguments) -> Result<()> {
         return Ok(());
     }
     let menu = Menu { label, timeout, extra: cmdline, ..Menu::default() };
-    Disk { artifacts, config, size: size.0, menu }.write(&output, existing(force || if_older))?;
+    let disk = Disk { artifacts, config, size: size.0, menu };
+    disk.write(&output, existing(force || if_older))?;
+    for warning in disk.warnings()? {
+        eprintln!("dock0: warning: {warning}");
+    }
     println!("boot disk {}: {:.0} MB", output.display(), megabytes(size.0));
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! The boot menus, for GRUB 2 and for GRUB Legacy: written once, never changed when releases turn over.
 //!
 //! Entry 0 is whatever `latest` leads to; entry N is the release N places back. An entry whose kernel or initrd is not
-//! there hands on to the next, so that a disk with any bootable release boots.
+//! there hands on to the next, so that a disk with any bootable release boots. The last entry starts again: without it
+//! both GRUBs would stand at their menu until somebody came.
 
 use anyhow::{Result, bail};
 use std::fmt::Write;
 
+/// The longest kernel command line that GRUB Legacy hands on; it cuts a longer one without a word.
+const LEGACY_MAX: usize = 255;
 /// How many old releases the menu offers: as many as are kept by default.
 const ARCHIVES: u32 = 5;
 
@@ -40,8 +43,8 @@ impl Menu {
             bail!("the kernel command line has {odd:?}, which a boot menu cannot hold");
         }
         let longest = self.command_line("latest").len();
-        if longest >= wire::cmdline::KERNEL_MAX {
-            bail!("the kernel command line has {longest} bytes; the kernel reads {}", wire::cmdline::KERNEL_MAX - 1);
+        if longest > LEGACY_MAX {
+            bail!("the kernel command line has {longest} bytes, and GRUB Legacy hands on no more than {LEGACY_MAX}");
         }
         Ok(())
     }
@@ -61,8 +64,7 @@ impl Menu {
             self.timeout,
             fallbacks()
         );
-        for entry in entries() {
-            let Entry { title, directory, release } = entry;
+        for Entry { title, directory, release } in entries() {
             let line = self.command_line(&release);
             // Writing to a String cannot fail.
             write!(
@@ -78,6 +80,7 @@ impl Menu {
             )
             .unwrap_or_default();
         }
+        text.push_str("menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n");
         text
     }
 
@@ -94,8 +97,7 @@ impl Menu {
             self.timeout,
             fallbacks()
         );
-        for entry in entries() {
-            let Entry { title, directory, release } = entry;
+        for Entry { title, directory, release } in entries() {
             let line = self.command_line(&release);
             // Writing to a String cannot fail.
             write!(
@@ -104,6 +106,7 @@ impl Menu {
             )
             .unwrap_or_default();
         }
+        text.push_str("\ntitle start again\nreboot\n");
         text
     }
 
@@ -131,8 +134,9 @@ fn entries() -> impl Iterator<Item = Entry> {
     std::iter::once(latest).chain(archives)
 }
 
+/// Every entry after the first, the one that starts again included.
 fn fallbacks() -> String {
-    (1..=ARCHIVES).map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
+    (1..=ARCHIVES + 1).map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -146,8 +150,8 @@ mod tests {
             format!("root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 net.ifnames=0 panic=10\n")
         };
         for (text, fallback, kernel, timeout) in [
-            (menu.grub_cfg(), "set fallback=\"1 2 3 4 5\"\n", "linux", "set timeout=7\n"),
-            (menu.menu_lst(), "fallback 1 2 3 4 5\n", "kernel", "timeout 7\n"),
+            (menu.grub_cfg(), "set fallback=\"1 2 3 4 5 6\"\n", "linux", "set timeout=7\n"),
+            (menu.menu_lst(), "fallback 1 2 3 4 5 6\n", "kernel", "timeout 7\n"),
         ] {
             assert!(text.contains(fallback) && text.contains(timeout), "{text}");
             assert!(text.contains(&format!("{kernel} /latest/kernel {}", line("latest"))), "{text}");
@@ -166,7 +170,10 @@ mod tests {
             (with("dock0", "a\nreboot"), "the kernel command line has '\\n'"),
             (with("dock0", "a=$b"), "the kernel command line has '$'"),
             (with("dock0", "x;reboot"), "the kernel command line has ';'"),
-            (with("dock0", &"x".repeat(2000)), "the kernel command line has 2"),
+            (
+                with("dock0", &"x".repeat(200)),
+                "the kernel command line has 283 bytes, and GRUB Legacy hands on no more than 255",
+            ),
         ] {
             let error = menu.check().unwrap_err().to_string();
             assert!(error.starts_with(why), "{error}");

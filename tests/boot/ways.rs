@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use boot_tests::partition::DiskFile;
-use boot_tests::{Boot, Root};
+use boot_tests::{Boot, Partition, Root};
 use dock0::disk::{self, Disk};
 use dock0::image::Format;
 use dock0::menu::Menu;
@@ -76,6 +76,22 @@ fn an_entry_that_cannot_be_loaded_falls_back_to_the_next() -> Result<()> {
         let facts = Boot::from(way).scsi(&disk).facts()?;
         assert!(facts.cmdline.contains("dock0.release=2"), "{}", facts.cmdline);
         assert_eq!(facts.read["/etc/name"].text, "release 2");
+    }
+    Ok(())
+}
+
+/// A disk without any kernel: nobody may have to come and press a key.
+#[test]
+fn menus_of_which_nothing_can_be_loaded_start_again() -> Result<()> {
+    let menu = Menu { timeout: 0, ..Menu::default() };
+    let disk = Partition::with_probe()?
+        .file(layout::GRUB_CFG, menu.grub_cfg().as_bytes())?
+        .file(layout::MENU_LST, menu.menu_lst().as_bytes())?
+        .disk()?;
+    for way in [qemu::Boot::grub2()?, qemu::Boot::grub_legacy()?] {
+        // A reset ends QEMU, and with it the boot; a menu that stands still runs into the deadline.
+        let console = Boot::from(way).scsi(&disk).to_end()?;
+        assert!(!console.contains("Linux version"), "{console}");
     }
     Ok(())
 }
