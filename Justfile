@@ -21,6 +21,12 @@ boot *ARGS: disk
 test: lint kernel initrd probe
     cargo test --workspace
 
+# Measure: bytes, seconds from QEMU's start to the demo's login, and init's steps in milliseconds
+bench: disk
+    @wc -c build/kernel/linode/vmlinuz build/initrd.img {{built}}/init | head -n 3
+    @for grub in 2 legacy; do echo "GRUB $grub:"; target/debug/vm boot --snapshot --grub $grub --until login:; done
+    @echo "counting instructions:"; target/debug/vm boot --snapshot --instructions --until login: --show "handing over"
+
 # Formatting and lints; warnings are errors
 lint:
     cargo fmt --check

@@ -1,0 +1,258 @@
+//! A virtual machine as a plain value that prints itself as QEMU arguments.
+
+use crate::disk::{Bus, Disk, Plug, comma_safe};
+use crate::shell;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+/// The program that runs a `Machine`; in Debian it comes with `qemu-system-x86`.
+pub const QEMU: &str = "qemu-system-x86_64";
+
+/// Everything about one virtual machine. Change what you need of `Machine::new`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// RAM in MiB.
+    pub memory: u32,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// The mainboard.
+    pub board: Board,
+    /// What the firmware starts.
+    pub boot: Boot,
+    /// The disks, in the order in which firmware and GRUB number them.
+    pub disks: Vec<Disk>,
+    /// The network card.
+    pub network: Network,
+    /// What a reboot of the guest does.
+    pub reboot: Reboot,
+    /// Who executes the guest's instructions.
+    pub accel: Accel,
+    /// What the guest's clock follows.
+    pub clock: Clock,
+    /// A virtio entropy source besides the processor's own instruction.
+    pub rng: bool,
+    /// A Unix socket for QMP commands; `Vm::start` sets it when a disk is to be plugged in later.
+    pub qmp: Option<PathBuf>,
+    /// Arguments added at the end, as they are.
+    pub extra: Vec<String>,
+}
+
+/// The mainboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Board {
+    /// PCI Express, QEMU's `q35`.
+    Q35,
+    /// The old one, QEMU's `pc` (i440FX): what Linode shows to its guests.
+    Pc,
+}
+
+/// What the firmware starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// A kernel handed over by QEMU: the quick way.
+    Kernel {
+        /// A bzImage.
+        kernel: PathBuf,
+        /// The initial RAM disk, if any.
+        initrd: Option<PathBuf>,
+        /// The kernel command line, `console=ttyS0` included.
+        cmdline: String,
+    },
+    /// The boot sector of the first disk, as Linode's "direct disk" has it.
+    Disk,
+    /// GRUB 2 reading `/boot/grub/grub.cfg` from the first disk, as Linode starts it.
+    Grub2 {
+        /// The core image behind `lnxboot.img`.
+        image: PathBuf,
+    },
+    /// GRUB Legacy reading `/boot/grub/menu.lst` from the first disk.
+    GrubLegacy {
+        /// A floppy image of stage1 and stage2.
+        floppy: PathBuf,
+    },
+}
+
+/// The network card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// No card at all.
+    None,
+    /// A virtio card on QEMU's user-mode network (guest 10.0.2.15, host 10.0.2.2), which needs no root.
+    User {
+        /// TCP ports of the host that lead into the guest.
+        forwards: Vec<Forward>,
+    },
+}
+
+/// A TCP port of the host's 127.0.0.1 that leads into the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The port on 127.0.0.1.
+    pub host: u16,
+    /// The guest's port.
+    pub guest: u16,
+}
+
+/// What a reboot of the guest does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reboot {
+    /// It ends QEMU.
+    Ends,
+    /// It boots again.
+    Happens,
+}
+
+/// Who executes the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accel {
+    /// QEMU's translator: slow, works everywhere.
+    Tcg,
+    /// The host's processor, through `/dev/kvm`.
+    Kvm,
+}
+
+/// What the guest's clock follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The host's time.
+    Host,
+    /// The number of executed instructions (1 ns each), so that the same boot shows the same times; implies TCG.
+    Instructions,
+}
+
+impl Machine {
+    /// 256 MiB, one processor, q35, TCG, no disk, no network; a reboot ends QEMU.
+    pub fn new(boot: Boot) -> Machine {
+        Machine {
+            memory: 256,
+            cpus: 1,
+            board: Board::Q35,
+            boot,
+            disks: Vec::new(),
+            network: Network::None,
+            reboot: Reboot::Ends,
+            accel: Accel::Tcg,
+            clock: Clock::Host,
+            rng: false,
+            qmp: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// The same with the best accelerator of this host; see `accel` for what that may cost and say.
+    pub fn on_this_host(boot: Boot) -> Result<Machine> {
+        Ok(Machine { accel: crate::accel()?, ..Machine::new(boot) })
+    }
+
+    /// QEMU's arguments. The serial console and QEMU's monitor share standard input and output (Ctrl-A X leaves).
+    pub fn args(&self) -> Vec<String> {
+        let mut args = Args(Vec::new());
+        args.add(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "mon:stdio"]);
+        args.add(["-machine", self.board.name()]);
+        self.add_processor(&mut args);
+        args.add(["-m", &self.memory.to_string(), "-smp", &self.cpus.to_string()]);
+        if self.reboot == Reboot::Ends {
+            args.add(["-no-reboot"]);
+        }
+        self.boot.add_to(&mut args);
+        self.add_disks(&mut args);
+        self.network.add_to(&mut args);
+        if self.rng {
+            args.add(["-device", "virtio-rng-pci"]);
+        }
+        if let Some(socket) = &self.qmp {
+            args.add(["-qmp", &format!("unix:{},server=on,wait=off", comma_safe(socket))]);
+        }
+        args.0.extend(self.extra.iter().cloned());
+        args.0
+    }
+
+    /// The line that repeats this machine in a shell.
+    pub fn command_line(&self) -> String {
+        shell::command_line(QEMU, &self.args())
+    }
+
+    fn add_processor(&self, args: &mut Args) {
+        // `max` has RDRAND: without it the guest waits a second for its first random numbers.
+        let accel = match (self.accel, self.clock) {
+            (Accel::Kvm, Clock::Host) => "kvm",
+            (Accel::Tcg, _) | (Accel::Kvm, Clock::Instructions) => "tcg",
+        };
+        args.add(["-accel", accel, "-cpu", "max"]);
+        if self.clock == Clock::Instructions {
+            args.add(["-icount", "shift=0,sleep=off"]);
+        }
+    }
+
+    fn add_disks(&self, args: &mut Args) {
+        if self.disks.iter().any(|disk| disk.bus == Bus::VirtioScsi) {
+            args.add(["-device", "virtio-scsi-pci,id=scsi0"]);
+        }
+        for (number, disk) in self.disks.iter().enumerate() {
+            args.0.extend(disk.args(number, self.board));
+        }
+    }
+
+    /// Whether some disk is plugged in after the start.
+    pub(crate) fn has_late_disk(&self) -> bool {
+        self.disks.iter().any(|disk| disk.plug != Plug::AtStart)
+    }
+}
+
+struct Args(Vec<String>);
+
+impl Args {
+    fn add<const N: usize>(&mut self, words: [&str; N]) {
+        self.0.extend(words.map(String::from));
+    }
+}
+
+impl Board {
+    fn name(self) -> &'static str {
+        match self {
+            Board::Q35 => "q35",
+            Board::Pc => "pc",
+        }
+    }
+}
+
+impl Boot {
+    fn add_to(&self, args: &mut Args) {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        match self {
+            Boot::Kernel { kernel, initrd, cmdline } => {
+                args.add(["-kernel", &text(kernel)]);
+                if let Some(initrd) = initrd {
+                    args.add(["-initrd", &text(initrd)]);
+                }
+                args.add(["-append", cmdline]);
+            }
+            Boot::Disk => {}
+            Boot::Grub2 { image } => args.add(["-kernel", &text(image)]),
+            Boot::GrubLegacy { floppy } => {
+                // `pc` has a floppy controller of its own, `q35` gets one by this; before every disk in both.
+                let drive = format!("if=floppy,index=0,format=raw,readonly=on,file={}", comma_safe(floppy));
+                args.add(["-drive", &drive, "-global", "isa-fdc.bootindexA=0"]);
+            }
+        }
+    }
+}
+
+impl Network {
+    fn add_to(&self, args: &mut Args) {
+        let mut card = match self {
+            Network::None => "none".to_string(),
+            Network::User { .. } => "user,model=virtio-net-pci".to_string(),
+        };
+        if let Network::User { forwards } = self {
+            for Forward { host, guest } in forwards {
+                card.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+            }
+        }
+        args.add(["-nic", &card]);
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;
