@@ -24,8 +24,9 @@ const ENVIRONMENT: [&CStr; 2] = [c"HOME=/", c"TERM=linux"];
 /// interpreter is missing.
 pub fn check_init(new_root: &str, init: &str) -> Result<String, Failure> {
     let root = Path::new(new_root);
-    let mut file =
-        sys::open_below(root, Path::new(init), OFlags::RDONLY).doing(|| format!("looking for {init} in the root"))?;
+    // Without waiting: it may be a pipe.
+    let mut file = sys::open_below(root, Path::new(init), OFlags::RDONLY | OFlags::NONBLOCK)
+        .doing(|| format!("looking for {init} in the root"))?;
     let meta = file.metadata().doing(|| format!("looking at {init}"))?;
     if !meta.is_file() || std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 == 0 {
         return Err(Failure::new(format!("{init} is not an executable file")));

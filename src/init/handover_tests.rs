@@ -58,6 +58,9 @@ fn what_is_missing_or_no_executable_is_said() {
     let root = root(b"#!/bin/sh\n");
     fs::set_permissions(root.path().join("sbin/init"), fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(check(&root, "/sbin/init"), Err("/sbin/init is not an executable file".into()));
+    let pipe = root.path().join("sbin/pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o777), 0).unwrap();
+    assert_eq!(check(&root, "/sbin/pipe"), Err("/sbin/pipe is not an executable file".into()));
     assert_eq!(check(&root, "/lib"), Err("/lib is not an executable file".into()));
     assert_eq!(check(&root, "/init"), Err("looking for /init in the root: no such file or directory".into()));
 }

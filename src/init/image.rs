@@ -25,15 +25,20 @@ pub struct Image {
 impl Image {
     /// Opens an image, tells its kind from its first bytes, and checks that all of it is there.
     pub fn open(path: &str) -> Result<Self, Failure> {
+        // Looked at before it is opened: opening a pipe would wait for ever.
+        let meta = std::fs::metadata(path).doing(|| format!("opening the image {path}"))?;
+        if !meta.is_file() {
+            return Err(Failure::new(format!("{path} is no image of a root: it is not a file")));
+        }
         let mut file = File::open(path).doing(|| format!("opening the image {path}"))?;
         let mut start = Vec::with_capacity(superblock::PROBE_LEN);
         let probe = u64::try_from(superblock::PROBE_LEN).unwrap_or(u64::MAX);
         file.by_ref().take(probe).read_to_end(&mut start).doing(|| format!("reading the image {path}"))?;
-        let length = file.metadata().doing(|| format!("looking at the image {path}"))?.len();
         let Some(superblock) = superblock::identify(&start) else {
             return Err(Failure::new(format!("{path} is no image of a root: neither EROFS nor squashfs nor ext4")));
         };
         let (kind, size) = (superblock.kind, superblock.size);
+        let length = meta.len();
         if length < size {
             let kind = kind.name();
             return Err(Failure::new(format!("{path} is cut off: {length} of the {size} bytes of its {kind}")));

@@ -13,11 +13,13 @@ use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::cmdline::{RESCUE_SECONDS, RescuePolicy};
 
 /// The file in `dock0/state` that holds the last boot's failure, as one line of text.
 const LAST_FAILURE: &str = "last-failure";
+/// How long a disk may take over the record, or over its last writes.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the countdown is said, in seconds.
 const REMIND: u32 = 10;
 
@@ -47,7 +49,8 @@ pub fn catch_panics() {
 pub fn rescue(failure: &Failure) -> ! {
     alarm!("the boot has failed: {failure}");
     if let Some(boot_partition) = BOOT_PARTITION.get() {
-        match record(Path::new(boot_partition), failure) {
+        let sentence = failure.to_string();
+        match within(PATIENCE, move || record(Path::new(boot_partition), &sentence)) {
             Ok(()) => alarm!("written to {}/{LAST_FAILURE} on the boot partition", layout::STATE),
             Err(error) => alarm!("could not write it to {} on the boot partition: {}", layout::STATE, error.words()),
         }
@@ -75,14 +78,28 @@ pub fn rescue(failure: &Failure) -> ! {
 }
 
 /// The sentence, in a file of its own beside the old one, then renamed over it: the disk holds one or the other.
-fn record(boot_partition: &Path, failure: &Failure) -> io::Result<()> {
+fn record(boot_partition: &Path, sentence: &str) -> io::Result<()> {
     let state = boot_partition.join(layout::STATE);
     fs::create_dir_all(&state)?;
     let (unfinished, finished) = (state.join("last-failure.new"), state.join(LAST_FAILURE));
-    fs::write(&unfinished, format!("{failure}\n"))?;
+    fs::write(&unfinished, format!("{sentence}\n"))?;
     fs::File::open(&unfinished)?.sync_all()?;
     fs::rename(&unfinished, &finished)?;
     fs::File::open(&state)?.sync_all()
+}
+
+/// Does something that waits for a disk, but waits no longer than `patience` for it: a disk may never answer, and the
+/// countdown must come all the same. This is what init has a second thread for.
+fn within(patience: Duration, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    let worker = std::thread::Builder::new().spawn(work)?;
+    let deadline = Instant::now() + patience;
+    while !worker.is_finished() {
+        if Instant::now() >= deadline {
+            return Err(io::Error::other("the disk does not answer"));
+        }
+        sleep(Duration::from_millis(1));
+    }
+    worker.join().unwrap_or_else(|_| Err(io::Error::other("a defect in dock0 itself")))
 }
 
 fn count_down_and_reboot(seconds: u32) -> ! {
@@ -98,7 +115,13 @@ fn count_down_and_reboot(seconds: u32) -> ! {
 }
 
 fn end(command: RebootCommand) -> ! {
-    rustix::fs::sync();
+    let synced = within(PATIENCE, || {
+        rustix::fs::sync();
+        Ok(())
+    });
+    if let Err(error) = synced {
+        alarm!("not everything could be written: {}", error.words());
+    }
     if let Err(error) = rustix::system::reboot(command) {
         alarm!("the kernel refused ({}): standing still", error.words());
     }
@@ -115,18 +138,28 @@ mod tests {
     fn the_record_replaces_the_last_one_whole() {
         let disk = tempfile::tempdir().unwrap();
         let read = || fs::read_to_string(disk.path().join("dock0/state/last-failure")).unwrap();
-        record(disk.path(), &Failure::new("first, and quite a bit longer")).unwrap();
+        record(disk.path(), "first, and quite a bit longer").unwrap();
         assert_eq!(read(), "first, and quite a bit longer\n");
-        record(disk.path(), &Failure::new("second")).unwrap();
+        record(disk.path(), "second").unwrap();
         assert_eq!(read(), "second\n");
         assert_eq!(fs::read_dir(disk.path().join("dock0/state")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_disk_that_never_answers_is_given_up() {
+        let error = within(Duration::from_millis(20), || {
+            sleep(Duration::from_secs(60));
+            Ok(())
+        });
+        assert_eq!(error.unwrap_err().words(), "the disk does not answer");
+        within(Duration::from_secs(60), || Ok(())).unwrap();
     }
 
     #[test]
     fn a_record_that_cannot_be_made_is_an_error_and_not_a_panic() {
         let disk = tempfile::tempdir().unwrap();
         fs::write(disk.path().join("dock0"), "a file in the way").unwrap();
-        let error = record(disk.path(), &Failure::new("x")).unwrap_err();
+        let error = record(disk.path(), "x").unwrap_err();
         assert_eq!(error.words(), "not a directory");
     }
 }

@@ -79,10 +79,13 @@ fn what_is_no_image_is_said() -> Result<()> {
         .file("artifacts/vm_root/r0", b"<html>404</html>\n")?
         .link("releases/0/vm_root", "../../artifacts/vm_root/r0")?
         .file("directory/file", b"")?;
+    let made = std::process::Command::new("mkfifo").arg(text.place("pipe")?).status()?;
+    assert!(made.success());
     let disk = text.disk()?;
     for (words, sentence) in [
         ("", "/run/vm/bootmnt/artifacts/vm_root/r0 is no image of a root: neither EROFS nor squashfs nor ext4"),
-        ("rootfspath=directory", "reading the image /run/vm/bootmnt/directory: is a directory"),
+        ("rootfspath=directory", "/run/vm/bootmnt/directory is no image of a root: it is not a file"),
+        ("rootfspath=pipe", "/run/vm/bootmnt/pipe is no image of a root: it is not a file"),
         ("rootfspath=nowhere", "opening rootfspath=nowhere on the boot partition: no such file or directory"),
         ("rootfspath=directory/file", "/run/vm/bootmnt/directory/file is no image of a root"),
     ] {
