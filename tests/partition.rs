@@ -6,6 +6,7 @@ use dock0::disk::{self, add_artifact, make_directories};
 use dock0::image::Format;
 use dock0::release::ArtifactFile;
 use menagerie::layout;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -107,9 +108,37 @@ impl DiskFile {
         Ok(DiskFile { path, _place: place })
     }
 
+    /// The bytes of every file below artifacts/, config/ and releases/, by path; a link counts as where it leads, as text.
+    pub fn files(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        let place = tempfile::tempdir()?;
+        for directory in ["artifacts", "config", "releases"] {
+            self.debugfs(&format!("rdump /{directory} {}", place.path().display()))?;
+        }
+        let mut files = BTreeMap::new();
+        collect(place.path(), place.path(), &mut files)?;
+        Ok(files)
+    }
+
     /// What debugfs answers to a request, with the journal as it is on the disk.
     pub fn debugfs(&self, request: &str) -> Result<String> {
         let tool = dock0::tool::DEBUGFS;
         tool.run(tool.command().args(["-R", request]).arg(&self.path))
     }
+}
+
+fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.strip_prefix(root)?.display().to_string();
+        match fs::symlink_metadata(&path)? {
+            meta if meta.is_dir() => collect(root, &path, files)?,
+            meta if meta.is_symlink() => {
+                files.insert(name, fs::read_link(&path)?.display().to_string().into_bytes());
+            }
+            _ => {
+                files.insert(name, fs::read(&path)?);
+            }
+        }
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use crate::kernel_fs::c_string;
 use crate::log::{note, say};
 use crate::places::Places;
 use crate::rescue;
+use menagerie::listing::{MAX_ARTIFACTS, MAX_RELEASES};
 use menagerie::{Artifact, Listing, RelPath, Release, Wanted, layout};
 use rustix::mount::{MountFlags, mount};
 use std::ffi::OsString;
@@ -35,7 +36,7 @@ impl BootPartition {
         say!("mounting {source} on {target} as ext4");
         let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount(source, target, "ext4", flags, Some(&*c_string("errors=remount-ro"))).doing(doing)?;
-        rescue::keep_records_on(target);
+        rescue::keep_records_on(fs::File::open(target).doing(|| format!("opening {target}"))?);
         Ok(BootPartition { mounted_on: target.clone() })
     }
 
@@ -46,25 +47,21 @@ impl BootPartition {
             menagerie::select(&listing, wanted).map_err(|impossible| Failure::new(impossible.to_string()))?;
         say!("release {} of {}: {release}", release.number, listing.releases().len());
         let artifact = layout::artifact_path(&root.name, &root.version);
-        let path = format!("{}/{artifact}", self.mounted_on);
-        match Image::open(&path) {
-            Err(failure) if !Path::new(&path).exists() => Err(Failure::new(format!(
-                "release {}: {}/{}/{} points at {artifact}, which is not there ({failure})",
-                release.number,
-                layout::RELEASES,
-                release.number,
-                layout::VM_ROOT
-            ))),
-            image => image,
+        let path = Path::new(artifact.as_str());
+        if !Path::new(&self.mounted_on).join(path).exists() {
+            let link = format!("{}/{}/{}", layout::RELEASES, release.number, layout::VM_ROOT);
+            return Err(Failure::new(format!(
+                "release {}: {link} points at {artifact}, which is not there",
+                release.number
+            )));
         }
+        Image::open(&self.mounted_on, path)
     }
 
     /// The image at a path of the operator's choice, links included as long as they stay on the boot partition.
     pub fn image_at(&self, path: &RelPath) -> Result<Image, Failure> {
         say!("the root is rootfspath={path}, and no release");
-        let below = crate::sys::path_below(Path::new(&self.mounted_on), Path::new(path.as_str()))
-            .doing(|| format!("opening rootfspath={path} on the boot partition"))?;
-        Image::open(&below)
+        Image::open(&self.mounted_on, Path::new(path.as_str()))
     }
 
     /// The directory that is laid over the root, if there is one and it is wanted.
@@ -86,55 +83,73 @@ impl BootPartition {
     }
 }
 
-/// Reads `latest` and `releases/` below `root`. What is not ours there is said and left out.
+/// Reads `latest` and `releases/` below `root`. What is not ours there, or cannot be read, is said and left out: one odd
+/// release must not keep the others from booting.
 fn list(root: &Path) -> Result<Listing, Failure> {
     let mut listing = Listing::default();
     let latest = fs::read_link(root.join(layout::LATEST)).ok(); // not there or no link: the rules have a word for that
     listing.latest = latest.and_then(|target| layout::parse_latest(target.to_str()?));
-    for name in names_in(&root.join(layout::RELEASES))? {
-        let Some(number) = name.to_str().and_then(layout::parse_number) else {
-            note!("{}/{}: not a release, left out", layout::RELEASES, name.display());
-            continue;
-        };
-        let release = Release { number, artifacts: list_artifacts(&root.join(layout::RELEASES).join(&name))? };
-        if listing.insert(release).is_err() {
-            note!("release {number} left out: there are more than {}", menagerie::listing::MAX_RELEASES);
+    let releases = root.join(layout::RELEASES);
+    let (mut numbers, mut foreign) = (Vec::new(), Vec::new());
+    for name in names_in(&releases)? {
+        match name.to_str().and_then(layout::parse_number) {
+            Some(number) => numbers.push(number),
+            None => foreign.push(name),
+        }
+    }
+    leave_out(&releases, &foreign, "no releases");
+    numbers.sort_unstable();
+    for number in numbers {
+        match list_artifacts(&releases.join(number.to_string())) {
+            Ok(artifacts) => {
+                if listing.insert(Release { number, artifacts }).is_err() {
+                    note!("release {number} left out: there are more than {MAX_RELEASES}");
+                }
+            }
+            Err(failure) => note!("release {number} left out: {failure}"),
         }
     }
     Ok(listing)
 }
 
-type Artifacts = heapless::Vec<Artifact, { menagerie::listing::MAX_ARTIFACTS }>;
+type Artifacts = heapless::Vec<Artifact, MAX_ARTIFACTS>;
 
 fn list_artifacts(release: &Path) -> Result<Artifacts, Failure> {
-    let mut artifacts = Artifacts::new();
+    let (mut artifacts, mut foreign) = (Artifacts::new(), Vec::new());
     for name in names_in(release)? {
-        let link = release.join(&name);
-        let target = fs::read_link(&link).ok(); // no link at all: the same as a link to elsewhere
+        let target = fs::read_link(release.join(&name)).ok(); // no link at all: the same as a link to elsewhere
         let artifact = target.as_deref().and_then(Path::to_str).and_then(layout::parse_link_target);
-        match artifact {
-            Some((artifact, version)) if name == artifact.as_str() => {
-                if artifacts.push(Artifact { name: artifact, version }).is_err() {
-                    note!("{} left out: a release has at most 16 artifacts", link.display());
-                }
-            }
-            _ => note!("{}: not a link to an artifact of that name, left out", link.display()),
+        let ours = artifact.filter(|(artifact, _)| name == artifact.as_str());
+        if ours.is_none_or(|(name, version)| artifacts.push(Artifact { name, version }).is_err()) {
+            foreign.push(name);
         }
     }
+    leave_out(release, &foreign, "no links to an artifact of that name");
     Ok(artifacts)
 }
 
-/// The names in a directory, sorted; none where there is no such directory.
+/// One line for all that was left out of a directory; its first name is enough to go and look.
+fn leave_out(directory: &Path, names: &[OsString], because: &str) {
+    if let [first, ..] = names {
+        note!("{}: left out {} that are {because}: {}", directory.display(), names.len(), first.display());
+    }
+}
+
+/// The names in a directory, in no order; none where there is no such directory. It stops at a number that no healthy
+/// directory has, so that a full one costs neither memory nor time.
 fn names_in(directory: &Path) -> Result<Vec<OsString>, Failure> {
+    const ENOUGH: usize = 1024;
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.doing(|| format!("listing {}", directory.display()))?,
     };
     let mut names = Vec::new();
-    for entry in entries {
+    for entry in entries.take(ENOUGH) {
         names.push(entry.doing(|| format!("listing {}", directory.display()))?.file_name());
     }
-    names.sort();
+    if names.len() == ENOUGH {
+        note!("{}: only the first {ENOUGH} names were looked at", directory.display());
+    }
     Ok(names)
 }
 
@@ -176,10 +191,27 @@ mod tests {
             ("releases/0/kernel", "/vmlinuz"),
         ]);
         fs::write(root.path().join("releases/0/README"), "").unwrap();
+        fs::write(root.path().join("releases/7"), "a file where a release should be").unwrap();
         let listing = list(root.path()).unwrap();
         assert_eq!(listing.latest, None);
         assert_eq!(listing.releases().len(), 1);
         assert_eq!(listing.releases()[0].to_string(), "nothing");
+    }
+
+    #[test]
+    fn of_too_many_releases_the_oldest_are_left_out() {
+        let root = tree(&[]);
+        (0..70).for_each(|number| fs::create_dir_all(root.path().join(format!("releases/{number}"))).unwrap());
+        let listing = list(root.path()).unwrap();
+        let numbers: Vec<u32> = listing.releases().iter().map(|release| release.number).collect();
+        assert_eq!(numbers, (0..64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_directory_without_end_is_not_read_to_its_end() {
+        let root = tree(&[]);
+        (0..1100).for_each(|number| fs::create_dir_all(root.path().join(format!("releases/x{number}"))).unwrap());
+        assert_eq!(names_in(&root.path().join("releases")).unwrap().len(), 1024);
     }
 
     #[test]

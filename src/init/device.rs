@@ -46,7 +46,10 @@ pub fn wait_for(spec: &DeviceSpec, seconds: u32) -> Result<Device, Failure> {
             return Ok(device);
         }
         if !block_device_appears(&events, deadline).doing(|| "waiting for the kernel's device events".into())? {
-            return Err(Failure::new(format!("{spec} was not found: {} (waited {seconds} s)", present(&list()?))));
+            // One last look: a device can become readable without an event.
+            let nothing =
+                || format!("{spec} was not found: {} (waited {seconds} s)", present(&list().unwrap_or_default()));
+            return find(spec)?.ok_or_else(|| Failure::new(nothing()));
         }
     }
 }
@@ -55,7 +58,9 @@ pub fn wait_for(spec: &DeviceSpec, seconds: u32) -> Result<Device, Failure> {
 fn find(spec: &DeviceSpec) -> Result<Option<Device>, Failure> {
     if let DeviceSpec::Path(path) = spec {
         let is_block = std::fs::metadata(path.as_str()).is_ok_and(|meta| meta.file_type().is_block_device());
-        return Ok(is_block.then(|| probe(path.to_string())));
+        let device = is_block.then(|| probe(path.to_string()));
+        // One that cannot be read yet is as good as one that is not there yet.
+        return Ok(device.filter(|device| !matches!(device.content, Content::Unreadable(_))));
     }
     let mut fitting = list()?.into_iter().filter(|device| fits(spec, &device.content));
     match (fitting.next(), fitting.next()) {

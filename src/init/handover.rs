@@ -18,11 +18,27 @@ use wire::program::{self, Program};
 /// What the kernel itself gives its first program, and nothing that was meant for us.
 const ENVIRONMENT: [&CStr; 2] = [c"HOME=/", c"TERM=linux"];
 
-/// Whether the new root has this program and what it needs to start; its path, for the exec.
+/// Whether PID 1 runs from an initrd, in memory. Started from a disk, it would end with emptying that disk.
+pub fn require_initrd() -> Result<(), Failure> {
+    match is_in_memory("/").doing(|| "looking at /".into())? {
+        true => Ok(()),
+        false => Err(Failure::new("this is no initrd: / is not in memory, and nothing was touched")),
+    }
+}
+
+/// Whether a path lies on one of the two file systems that the kernel unpacks an initrd into (linux/magic.h).
+pub fn is_in_memory(path: &str) -> rustix::io::Result<bool> {
+    const RAMFS_MAGIC: u32 = 0x8584_58f6;
+    const TMPFS_MAGIC: u32 = 0x0102_1994;
+    let kind = rustix::fs::statfs(path)?.f_type;
+    Ok([RAMFS_MAGIC, TMPFS_MAGIC].iter().any(|&magic| kind == magic.into()))
+}
+
+/// Whether the new root has this program and what it needs to start.
 ///
 /// Checked here and not left to exec(), which comes when there is no way back, and says "no such file" of a script whose
 /// interpreter is missing.
-pub fn check_init(new_root: &str, init: &str) -> Result<String, Failure> {
+pub fn check_init(new_root: &str, init: &str) -> Result<(), Failure> {
     let root = Path::new(new_root);
     // Without waiting: it may be a pipe.
     let mut file = sys::open_below(root, Path::new(init), OFlags::RDONLY | OFlags::NONBLOCK)
@@ -47,12 +63,13 @@ pub fn check_init(new_root: &str, init: &str) -> Result<String, Failure> {
         sys::open_below(root, needs, OFlags::PATH)
             .doing(|| format!("{init} is {kind} {}, which the root cannot give", needs.display()))?;
     }
-    Ok(init.into())
+    Ok(())
 }
 
-/// Moves the kernel's file systems into the new root, frees the initrd, and makes the new root `/`.
+/// Moves the kernel's file systems into the new root, makes that `/`, and frees the initrd.
 pub fn switch_root(places: &Places) -> Result<(), Failure> {
     let new_root = &places.new_root;
+    say!("switching to the root, and freeing the initrd's memory");
     let open_root = || rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let old_root = open_root().doing(|| "opening the initrd".into())?;
     for fs in &KERNEL_FS {
@@ -88,7 +105,6 @@ fn take_the_console_of_the_root() {
 
 /// Removes everything in the initrd, whose memory is freed with it. Never follows a link, never leaves its file system.
 fn free_initrd(initrd: &OwnedFd) -> rustix::io::Result<()> {
-    say!("freeing the initrd's memory");
     let device = rustix::fs::fstat(initrd)?.st_dev;
     empty_directory(initrd, device)
 }

@@ -5,6 +5,7 @@ use crate::kernel_fs::make_directory;
 use crate::log::say;
 use crate::places::Places;
 use crate::sys;
+use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, mount, mount_move};
 use std::fs::File;
 use std::io::Read;
@@ -23,27 +24,30 @@ pub struct Image {
 }
 
 impl Image {
-    /// Opens an image, tells its kind from its first bytes, and checks that all of it is there.
-    pub fn open(path: &str) -> Result<Self, Failure> {
-        // Looked at before it is opened: opening a pipe would wait for ever.
-        let meta = std::fs::metadata(path).doing(|| format!("opening the image {path}"))?;
+    /// Opens an image on the file system mounted at `root`, tells its kind from its first bytes, and checks that all of
+    /// it is there. Links are followed as if `root` were `/`.
+    pub fn open(root: &str, path: &Path) -> Result<Self, Failure> {
+        let shown = format!("{root}/{}", path.display());
+        // Without waiting: it may be a pipe.
+        let mut file = sys::open_below(Path::new(root), path, OFlags::RDONLY | OFlags::NONBLOCK)
+            .doing(|| format!("opening the image {shown}"))?;
+        let meta = file.metadata().doing(|| format!("looking at the image {shown}"))?;
         if !meta.is_file() {
-            return Err(Failure::new(format!("{path} is no image of a root: it is not a file")));
+            return Err(Failure::new(format!("{shown} is no image of a root: it is not a file")));
         }
-        let mut file = File::open(path).doing(|| format!("opening the image {path}"))?;
+        let path = sys::path_of(&file).doing(|| format!("looking for the place of {shown}"))?;
         let mut start = Vec::with_capacity(superblock::PROBE_LEN);
         let probe = u64::try_from(superblock::PROBE_LEN).unwrap_or(u64::MAX);
         file.by_ref().take(probe).read_to_end(&mut start).doing(|| format!("reading the image {path}"))?;
         let Some(superblock) = superblock::identify(&start) else {
             return Err(Failure::new(format!("{path} is no image of a root: neither EROFS nor squashfs nor ext4")));
         };
-        let (kind, size) = (superblock.kind, superblock.size);
-        let length = meta.len();
+        let (kind, size, length) = (superblock.kind, superblock.size, meta.len());
         if length < size {
             let kind = kind.name();
             return Err(Failure::new(format!("{path} is cut off: {length} of the {size} bytes of its {kind}")));
         }
-        Ok(Image { path: path.into(), file, kind, size })
+        Ok(Image { path, file, kind, size })
     }
 
     /// Mounts the root where it belongs; if the image holds only another one, that one.
@@ -54,7 +58,7 @@ impl Image {
         }
         make_directory(&places.outer)?;
         mount_move(&places.fs, &places.outer).doing(|| format!("moving {} to {}", places.fs, places.outer))?;
-        Image::open(&format!("{}/{NESTED}", places.outer))?.mount(&places.fs)
+        Image::open(&places.outer, Path::new(NESTED))?.mount(&places.fs)
     }
 
     fn mount(&self, target: &str) -> Result<(), Failure> {

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
 fn boot() -> Result<Infallible, Failure> {
     let mut clock = Stopwatch::start();
 
+    handover::require_initrd()?;
     kernel_fs::mount_all()?;
     clock.lap("kernel file systems");
 
@@ -47,6 +48,7 @@ fn boot() -> Result<Infallible, Failure> {
     if orders.fancy {
         shell::open_before_the_root();
     }
+    rescue::come_after(orders.deadline + 2 * orders.wait)?;
     clock.lap("orders");
 
     let disk = device::wait_for(&orders.root, orders.wait)?;
@@ -54,6 +56,10 @@ fn boot() -> Result<Infallible, Failure> {
 
     let partition = BootPartition::mount(&disk, &places)?;
     clock.lap("boot partition");
+
+    if let Some(drill) = orders.drill {
+        orders::hold_drill(drill)?;
+    }
 
     let image = match &orders.rootfspath {
         Some(path) => partition.image_at(path)?,
@@ -65,18 +71,22 @@ fn boot() -> Result<Infallible, Failure> {
     clock.lap("root image");
 
     match &orders.cowspace {
-        Some(device) => scratch::on_device(&device::wait_for(device, orders.wait)?, &places)?,
+        Some(device) => {
+            let device = device::wait_for(device, orders.wait)?;
+            scratch::on_device(&device, &disk, &places)?;
+        }
         None => scratch::in_memory(&places)?,
     }
     clock.lap("scratch layer");
 
-    overlay::mount(&places, partition.config(orders.config)?)?;
+    let config = partition.config(orders.config)?;
+    overlay::mount(&places, config)?;
     clock.lap("overlay");
 
-    let init = handover::check_init(&places.new_root, &orders.init)?;
+    handover::check_init(&places.new_root, &orders.init)?;
     handover::switch_root(&places)?;
     clock.lap("switch");
 
-    clock.report(&init);
-    handover::exec(&init)
+    clock.report(&orders.init);
+    handover::exec(&orders.init)
 }

@@ -17,10 +17,17 @@ pub fn read() -> Result<Cmdline, Failure> {
     for word in &orders.unknown {
         note!("kernel command line: {word}: no such parameter, ignored");
     }
-    match orders.drill {
-        None => Ok(orders),
-        Some(Drill::Error) => Err(Failure::new("dock0.drill=error: failing as asked")),
+    Ok(orders)
+}
+
+/// Fails on purpose.
+pub fn hold_drill(drill: Drill) -> Result<(), Failure> {
+    match drill {
+        Drill::Error => Err(Failure::new("dock0.drill=error: failing as asked")),
         #[expect(clippy::panic, reason = "a drill of the panic hook has to panic")]
-        Some(Drill::Panic) => panic!("dock0.drill=panic: failing as asked"),
+        Drill::Panic => panic!("dock0.drill=panic: failing as asked"),
+        Drill::Hang => loop {
+            std::thread::park();
+        },
     }
 }

@@ -3,13 +3,16 @@
 //! It works from the first instruction on, with whatever is mounted by then, and from a panic hook: what it needs to know
 //! is told to it beforehand, in two statics.
 
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
 use crate::shell;
 use menagerie::layout;
+use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::system::RebootCommand;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
@@ -18,22 +21,34 @@ use wire::cmdline::{RESCUE_SECONDS, RescuePolicy};
 
 /// The file in `dock0/state` that holds the last boot's failure, as one line of text.
 const LAST_FAILURE: &str = "last-failure";
+/// The same before it is whole.
+const UNFINISHED: &str = "last-failure.new";
 /// How long a disk may take over the record, or over its last writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the countdown is said, in seconds.
 const REMIND: u32 = 10;
 
 static POLICY: OnceLock<RescuePolicy> = OnceLock::new();
-static BOOT_PARTITION: OnceLock<String> = OnceLock::new();
+static BOOT_PARTITION: OnceLock<File> = OnceLock::new();
 
 /// What to end with. Only the first call counts.
 pub fn obey(policy: RescuePolicy) {
     POLICY.get_or_init(|| policy);
 }
 
-/// Where the boot partition is mounted, for the record of the failure. Only the first call counts.
-pub fn keep_records_on(boot_partition: &str) {
-    BOOT_PARTITION.get_or_init(|| boot_partition.into());
+/// The mounted boot partition, for the record of the failure. Only the first call counts.
+pub fn keep_records_on(boot_partition: File) {
+    BOOT_PARTITION.get_or_init(|| boot_partition);
+}
+
+/// Rescues the boot if it is not over after so many seconds: a disk that does not answer holds up whoever asks it.
+/// The exec at the end of the boot ends this thread too.
+pub fn come_after(seconds: u32) -> Result<(), Failure> {
+    let watch = move || {
+        sleep(Duration::from_secs(seconds.into()));
+        rescue(&Failure::new(format!("the boot is not over after {seconds} s (dock0.deadline= and twice dock0.wait=)")))
+    };
+    std::thread::Builder::new().spawn(watch).map(drop).doing(|| "starting the watch over the boot".into())
 }
 
 /// Makes every panic a failure like any other.
@@ -50,7 +65,7 @@ pub fn rescue(failure: &Failure) -> ! {
     alarm!("the boot has failed: {failure}");
     if let Some(boot_partition) = BOOT_PARTITION.get() {
         let sentence = failure.to_string();
-        match within(PATIENCE, move || record(Path::new(boot_partition), &sentence)) {
+        match within(PATIENCE, move || record(boot_partition, &sentence)) {
             Ok(()) => alarm!("written to {}/{LAST_FAILURE} on the boot partition", layout::STATE),
             Err(error) => alarm!("could not write it to {} on the boot partition: {}", layout::STATE, error.words()),
         }
@@ -63,7 +78,7 @@ pub fn rescue(failure: &Failure) -> ! {
             count_down_and_reboot(0)
         }
         RescuePolicy::Shell => {
-            alarm!("no shell: this initrd was built without one (dock0 initrd --shell)");
+            alarm!("no shell: this initrd was built without one (dock0 initrd --shell), or it is gone already");
             count_down_and_reboot(RESCUE_SECONDS)
         }
         RescuePolicy::Poweroff => {
@@ -77,15 +92,28 @@ pub fn rescue(failure: &Failure) -> ! {
     }
 }
 
-/// The sentence, in a file of its own beside the old one, then renamed over it: the disk holds one or the other.
-fn record(boot_partition: &Path, sentence: &str) -> io::Result<()> {
-    let state = boot_partition.join(layout::STATE);
-    fs::create_dir_all(&state)?;
-    let (unfinished, finished) = (state.join("last-failure.new"), state.join(LAST_FAILURE));
-    fs::write(&unfinished, format!("{sentence}\n"))?;
-    fs::File::open(&unfinished)?.sync_all()?;
-    fs::rename(&unfinished, &finished)?;
-    fs::File::open(&state)?.sync_all()
+/// The sentence, in a file of its own beside the old one, then renamed over it: the disk holds one or the other. No link
+/// leads it elsewhere.
+fn record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {
+    for directory in Path::new(layout::STATE).ancestors().collect::<Vec<_>>().into_iter().rev().skip(1) {
+        match fs::mkdirat(&boot_partition, directory, Mode::from_raw_mode(0o755)) {
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
+    }
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let state =
+        fs::openat2(&boot_partition, layout::STATE, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), inside)?;
+    match fs::unlinkat(&state, UNFINISHED, AtFlags::empty()) {
+        Err(Errno::NOENT) => {}
+        removed => removed?,
+    }
+    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut file = File::from(fs::openat(&state, UNFINISHED, new, Mode::from_raw_mode(0o644))?);
+    file.write_all(format!("{sentence}\n").as_bytes())?;
+    file.sync_all()?;
+    fs::renameat(&state, UNFINISHED, &state, LAST_FAILURE)?;
+    Ok(fs::fsync(&state)?)
 }
 
 /// Does something that waits for a disk, but waits no longer than `patience` for it: a disk may never answer, and the
@@ -134,15 +162,38 @@ fn end(command: RebootCommand) -> ! {
 mod tests {
     use super::*;
 
+    fn disk() -> (tempfile::TempDir, File) {
+        let disk = tempfile::tempdir().unwrap();
+        let open = File::open(disk.path()).unwrap();
+        (disk, open)
+    }
+
     #[test]
     fn the_record_replaces_the_last_one_whole() {
-        let disk = tempfile::tempdir().unwrap();
-        let read = || fs::read_to_string(disk.path().join("dock0/state/last-failure")).unwrap();
-        record(disk.path(), "first, and quite a bit longer").unwrap();
+        let (disk, open) = disk();
+        let read = || std::fs::read_to_string(disk.path().join("dock0/state/last-failure")).unwrap();
+        record(&open, "first, and quite a bit longer").unwrap();
         assert_eq!(read(), "first, and quite a bit longer\n");
-        record(disk.path(), "second").unwrap();
+        std::fs::write(disk.path().join("dock0/state/last-failure.new"), "half a").unwrap();
+        record(&open, "second").unwrap();
         assert_eq!(read(), "second\n");
-        assert_eq!(fs::read_dir(disk.path().join("dock0/state")).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(disk.path().join("dock0/state")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_made_is_an_error_and_not_a_panic() {
+        let (disk, open) = disk();
+        std::fs::write(disk.path().join("dock0"), "a file in the way").unwrap();
+        assert_eq!(record(&open, "x").unwrap_err().words(), "not a directory");
+    }
+
+    #[test]
+    fn no_link_leads_the_record_elsewhere() {
+        let ((disk, open), (elsewhere, _)) = (disk(), disk());
+        std::os::unix::fs::symlink(elsewhere.path(), disk.path().join("dock0")).unwrap();
+        std::fs::create_dir(elsewhere.path().join("state")).unwrap();
+        assert_eq!(record(&open, "x").unwrap_err().words(), "too many levels of symbolic links");
+        assert_eq!(std::fs::read_dir(elsewhere.path().join("state")).unwrap().count(), 0);
     }
 
     #[test]
@@ -153,13 +204,5 @@ mod tests {
         });
         assert_eq!(error.unwrap_err().words(), "the disk does not answer");
         within(Duration::from_secs(60), || Ok(())).unwrap();
-    }
-
-    #[test]
-    fn a_record_that_cannot_be_made_is_an_error_and_not_a_panic() {
-        let disk = tempfile::tempdir().unwrap();
-        fs::write(disk.path().join("dock0"), "a file in the way").unwrap();
-        let error = record(disk.path(), "x").unwrap_err();
-        assert_eq!(error.words(), "not a directory");
     }
 }

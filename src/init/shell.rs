@@ -1,14 +1,15 @@
 //! A shell on the console, for a person, if the initrd was built with one (`dock0 initrd --shell`).
 
+use crate::handover;
 use crate::log::{note, say};
 use std::path::Path;
 use std::process::Command;
 
 const SHELL: &str = "/bin/sh";
 
-/// Whether there is one.
+/// Whether there is one. After the switch there is none: what stands at this path then is the VM's own.
 pub fn is_there() -> bool {
-    Path::new(SHELL).exists()
+    handover::is_in_memory("/").unwrap_or(false) && Path::new(SHELL).exists()
 }
 
 /// `fancy`: a shell before the root is built. The boot goes on when it ends, and without one.

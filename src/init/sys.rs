@@ -56,11 +56,10 @@ pub fn stop_ignoring_broken_pipes() {
     }
 }
 
-/// The real path of what `path` leads to, as if `root` were `/`: no link leads out of it.
-pub fn path_below(root: &Path, path: &Path) -> Result<String> {
-    let file = open_below(root, path, OFlags::PATH)?;
-    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(|_| Errno::NOENT)?;
-    real.into_os_string().into_string().map_err(|_| Errno::ILSEQ)
+/// The path of an open file, links resolved.
+pub fn path_of(file: &File) -> std::io::Result<String> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    path.into_os_string().into_string().map_err(|_| Errno::ILSEQ.into())
 }
 
 /// Opens what `path` leads to, as if `root` were `/`.

@@ -6,7 +6,7 @@ use heapless::String;
 
 /// The longest name or version, in bytes.
 pub const MAX_NAME: usize = 64;
-/// The longest relative path, in bytes: two names, `artifacts/` and `../../` fit twice over.
+/// The longest relative path, in bytes.
 pub const MAX_PATH: usize = 255;
 
 /// Why a name, version or path was refused.

@@ -14,7 +14,7 @@ pub enum Wanted {
     Number(u32),
 }
 
-/// Why no release could be selected. Prints itself as the end of a sentence that began with what was wanted.
+/// Why no release could be selected. Prints itself as a sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Impossible<'l> {
     /// There is no release at all.

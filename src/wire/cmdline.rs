@@ -20,6 +20,8 @@ pub const ROOT_LABEL: &str = "dock0";
 pub const INIT: &str = "/sbin/init";
 /// How long to wait for a device by default, in seconds (`dock0.wait=`).
 pub const WAIT_SECONDS: u32 = 10;
+/// How long the whole boot may take by default, in seconds (`dock0.deadline=`): enough to replay a large journal.
+pub const DEADLINE_SECONDS: u32 = 120;
 /// How long the rescue countdown is by default, in seconds (`dock0.rescue=reboot:30`).
 pub const RESCUE_SECONDS: u32 = 30;
 /// The longest wait or countdown that can be asked for: a day, in seconds.
@@ -67,6 +69,8 @@ pub enum Drill {
     Error,
     /// `panic`: as if init had a defect.
     Panic,
+    /// `hang`: as if a disk did not answer.
+    Hang,
 }
 
 /// What was asked for, with the default where nothing was.
@@ -90,6 +94,8 @@ pub struct Cmdline {
     pub config: ConfigPolicy,
     /// `dock0.wait=`: seconds to wait for a device.
     pub wait: u32,
+    /// `dock0.deadline=`: seconds that the whole boot may take, besides waiting for devices.
+    pub deadline: u32,
     /// `dock0.drill=`
     pub drill: Option<Drill>,
     /// Words that begin with `dock0.` and mean nothing here, the first four, cut to 32 bytes.
@@ -110,6 +116,7 @@ impl Default for Cmdline {
             release: Wanted::Latest,
             config: ConfigPolicy::Auto,
             wait: WAIT_SECONDS,
+            deadline: DEADLINE_SECONDS,
             drill: None,
             unknown: Vec::new(),
             cut_off: false,
@@ -136,26 +143,23 @@ impl fmt::Display for BadParameter {
 pub fn parse(line: &[u8]) -> Result<Cmdline, BadParameter> {
     let mut cmdline = Cmdline { cut_off: is_cut_off(line), ..Cmdline::default() };
     for (name, value) in parameters(trusted(line)) {
-        match (name, value) {
-            (b"root", Some(value)) => cmdline.root = device("root", value)?,
-            (b"basepath", Some(value)) => cmdline.basepath = basepath(value)?,
-            (b"rootfspath", Some(value)) => cmdline.rootfspath = Some(rootfspath(value)?),
-            (b"cowspace", Some(value)) => cmdline.cowspace = Some(device("cowspace", value)?),
-            (b"fancy", None) => cmdline.fancy = true,
-            (b"init", Some(value)) => cmdline.init = absolute(value).ok_or_else(|| bad("init", value, ABSOLUTE))?,
-            (b"dock0.release", Some(value)) => cmdline.release = release(value)?,
-            (b"dock0.config", Some(value)) => cmdline.config = config(value)?,
-            (b"dock0.wait", Some(value)) => {
-                cmdline.wait = seconds(value).ok_or_else(|| bad("dock0.wait", value, SECONDS))?;
-            }
-            (b"dock0.rescue", Some(value)) => {
-                rescue(value).ok_or_else(|| bad("dock0.rescue", value, RESCUE))?;
-            }
-            (b"dock0.drill", Some(value)) => cmdline.drill = Some(drill(value)?),
-            (name, _) if name.starts_with(b"dock0.") => {
-                // A fifth unknown word goes unsaid: four are enough to see the mistake.
-                cmdline.unknown.push(escaped(name)).unwrap_or_default();
-            }
+        // One of ours without a value has an empty one, and none of them may be empty.
+        let value = value.unwrap_or_default();
+        match name {
+            b"root" => cmdline.root = device("root", value)?,
+            b"basepath" => cmdline.basepath = basepath(value)?,
+            b"rootfspath" => cmdline.rootfspath = Some(rootfspath(value)?),
+            b"cowspace" => cmdline.cowspace = Some(device("cowspace", value)?),
+            b"fancy" => cmdline.fancy = true,
+            b"init" => cmdline.init = absolute(value).ok_or_else(|| bad("init", value, ABSOLUTE))?,
+            b"dock0.release" => cmdline.release = release(value)?,
+            b"dock0.config" => cmdline.config = config(value)?,
+            b"dock0.wait" => cmdline.wait = seconds("dock0.wait", value)?,
+            b"dock0.deadline" => cmdline.deadline = seconds("dock0.deadline", value)?,
+            b"dock0.rescue" => drop(rescue(value).ok_or_else(|| bad("dock0.rescue", value, RESCUE))?),
+            b"dock0.drill" => cmdline.drill = Some(drill(value)?),
+            // A fifth unknown word goes unsaid: four are enough to see the mistake.
+            name if name.starts_with(b"dock0.") => cmdline.unknown.push(escaped(name)).unwrap_or_default(),
             _ => {}
         }
     }
@@ -231,7 +235,8 @@ fn drill(value: &[u8]) -> Result<Drill, BadParameter> {
     match value {
         b"error" => Ok(Drill::Error),
         b"panic" => Ok(Drill::Panic),
-        _ => Err(bad("dock0.drill", value, "error or panic")),
+        b"hang" => Ok(Drill::Hang),
+        _ => Err(bad("dock0.drill", value, "error, panic or hang")),
     }
 }
 
@@ -241,11 +246,15 @@ fn rescue(value: &[u8]) -> Option<RescuePolicy> {
         b"poweroff" => Some(RescuePolicy::Poweroff),
         b"halt" => Some(RescuePolicy::Halt),
         b"shell" => Some(RescuePolicy::Shell),
-        value => seconds(value.strip_prefix(b"reboot:")?).map(|seconds| RescuePolicy::Reboot { seconds }),
+        value => parse_seconds(value.strip_prefix(b"reboot:")?).map(|seconds| RescuePolicy::Reboot { seconds }),
     }
 }
 
-fn seconds(value: &[u8]) -> Option<u32> {
+fn seconds(name: &'static str, value: &[u8]) -> Result<u32, BadParameter> {
+    parse_seconds(value).ok_or_else(|| bad(name, value, SECONDS))
+}
+
+fn parse_seconds(value: &[u8]) -> Option<u32> {
     core::str::from_utf8(value).ok().and_then(layout::parse_number).filter(|&seconds| seconds <= MAX_SECONDS)
 }
 

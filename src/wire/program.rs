@@ -55,7 +55,7 @@ fn elf(start: &[u8]) -> Option<Program<'_>> {
         if kind == PT_INTERP {
             let offset = usize::try_from(le64(start, header.checked_add(8)?)?).ok()?;
             let size = usize::try_from(le64(start, header.checked_add(32)?)?).ok()?;
-            // An interpreter path beyond the first page is legal and nobody makes one: then the kernel is left to judge.
+            // A path beyond what was read is rare (patchelf makes such files); then the kernel is left to judge.
             let path = start.get(offset..offset.checked_add(size)?);
             return Some(Program::Elf(path.and_then(|path| path.split(|&byte| byte == 0).next())));
         }

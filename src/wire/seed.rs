@@ -10,6 +10,8 @@ pub const BLOCK: u64 = 4096;
 /// The size of the file system that a seed makes, in bytes, and so the least a device must have: below it, ext4 has no
 /// room for a journal.
 pub const SIZE: u64 = 8 << 20;
+/// The label of that file system.
+pub const LABEL: &str = "dock0-scratch";
 const BLOCK_LEN: usize = 4096;
 const OFFSET_LEN: usize = 8;
 

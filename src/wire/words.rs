@@ -1,5 +1,5 @@
-//! The words of a kernel command line, separated as the kernel separates them (`next_arg` in `lib/cmdline.c`): white
-//! space between them, double quotes to keep one together, `--` before what is not for the kernel.
+//! The words of a kernel command line, separated as the kernel separates them (`next_arg` in `lib/cmdline.c`): ASCII
+//! white space between them, double quotes to keep one together, `--` before what is not for the kernel.
 
 /// The words before `--`, each as a name and, where it has a `=`, a value; outer quotes are taken off.
 pub fn parameters(line: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {

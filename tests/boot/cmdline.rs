@@ -6,12 +6,8 @@ use boot_tests::{Boot, Partition};
 #[test]
 fn garbage_that_is_not_ours_is_skipped() -> Result<()> {
     let disk = Partition::with_probe()?.disk()?;
-    let facts =
-        Boot::kernel("=== ,,, \"half a quote\" a=\"b c\" \u{fffd}\u{7f} root= root=LABEL=dock0 --x").scsi(&disk);
-    facts.to_rescue("kernel command line: root=: must be /dev/NAME")?;
-    let facts = Boot::kernel("=== ,,, \"half a quote\" a=\"b c\" \u{fffd}\u{7f} --x é=ü dock0.relaese=1")
-        .scsi(&disk)
-        .facts()?;
+    let words = "=== ,,, a=\"b c\" \"quoted\" \u{fffd}\u{7f} --x é=ü dock0.relaese=1";
+    let facts = Boot::kernel(words).and("\"half a quote").scsi(&disk).facts()?;
     let line = "kernel command line: dock0.relaese: no such parameter, ignored";
     assert!(facts.log.iter().any(|said| said == line), "{:?}", facts.log);
     Ok(())
@@ -26,6 +22,7 @@ fn a_bad_value_of_ours_is_said_and_the_rescue_asked_for_still_holds() -> Result<
             "kernel command line: root=sda: must be /dev/NAME, LABEL=NAME (at most 16 characters) or UUID=UUID",
         ),
         ("dock0.release=newest", "kernel command line: dock0.release=newest: must be latest or a number"),
+        ("root=LABEL=dock0 root", "kernel command line: root=: must be /dev/NAME"),
         ("init=sh", "kernel command line: init=sh: must be an absolute path of at most 255 characters"),
         ("basepath=/mnt", "kernel command line: basepath=/mnt: must be a directory below /run"),
         ("rootfspath=../../etc", "kernel command line: rootfspath=../../etc: must be a path on the boot partition"),

@@ -100,7 +100,7 @@ fn the_log_tells_each_step_and_what_it_took() -> Result<()> {
         &format!("mounting {image}"),
         "writes go to memory",
         "there is no configuration: the root is as its image has it",
-        "freeing the initrd's memory",
+        "switching to the root, and freeing the initrd's memory",
     ]) {
         assert!(said.starts_with(want), "{said:?} should begin with {want:?}");
     }

@@ -1,6 +1,7 @@
 //! The root's image: every form that is taken, and every broken one.
 
 use anyhow::Result;
+use boot_tests::root::HOLLOW_PROGRAM;
 use boot_tests::{Boot, Partition, Root};
 use dock0::image::Format;
 use probe::Facts;
@@ -86,7 +87,7 @@ fn what_is_no_image_is_said() -> Result<()> {
         ("", "/run/vm/bootmnt/artifacts/vm_root/r0 is no image of a root: neither EROFS nor squashfs nor ext4"),
         ("rootfspath=directory", "/run/vm/bootmnt/directory is no image of a root: it is not a file"),
         ("rootfspath=pipe", "/run/vm/bootmnt/pipe is no image of a root: it is not a file"),
-        ("rootfspath=nowhere", "opening rootfspath=nowhere on the boot partition: no such file or directory"),
+        ("rootfspath=nowhere", "opening the image /run/vm/bootmnt/nowhere: no such file or directory"),
         ("rootfspath=directory/file", "/run/vm/bootmnt/directory/file is no image of a root"),
     ] {
         Boot::kernel(words).scsi(&disk).to_rescue(sentence)?;
@@ -115,6 +116,18 @@ fn damage_that_only_the_kernel_sees_is_said() -> Result<()> {
     std::fs::write(&path, image)?;
     let sentence = "mounting /run/vm/bootmnt/artifacts/vm_root/r0 on /run/vm/fs as squashfs: ";
     Boot::kernel("").scsi(&partition.disk()?).to_rescue(sentence)?;
+
+    let partition = Partition::with_root(&Root::with_probe("damaged")?, Format::Erofs)?;
+    let path = partition.place("artifacts/vm_root/r0")?;
+    let mut image = std::fs::read(&path)?;
+    image[1024 + 80..1024 + 84].fill(0xff); // features that no kernel has
+    std::fs::write(&path, image)?;
+    let sentence = "mounting /run/vm/bootmnt/artifacts/vm_root/r0 on /run/vm/fs as erofs: ";
+    Boot::kernel("").scsi(&partition.disk()?).to_rescue(sentence)?;
+
+    let inner = Root::empty()?.file("root.fs", b"no image either", 0o644)?;
+    let sentence = "/run/vm/outer/root.fs is no image of a root: neither EROFS nor squashfs nor ext4";
+    Boot::kernel("").scsi(&Partition::with_root(&inner, Format::Erofs)?.disk()?).to_rescue(sentence)?;
     Ok(())
 }
 
@@ -124,11 +137,19 @@ fn an_init_that_cannot_start_is_said() -> Result<()> {
     let text = Root::empty()?.file("sbin/init", b"hello\n", 0o755)?;
     let plain = Root::empty()?.file("sbin/init", b"#!/bin/nothing\n", 0o644)?;
     let none = Root::empty()?.file("etc/name", b"", 0o644)?;
+    let dynamic = Root::empty()?.file("sbin/init", &std::fs::read("/bin/true")?, 0o755)?;
+    let no_place = Root::with_probe("no place for /dev")?.file("dev", b"", 0o644)?;
     for (root, sentence) in [
         (script, "/sbin/init is a script for /bin/nothing, which the root cannot give: no such file or directory"),
         (text, "/sbin/init is neither an ELF program nor a script"),
         (plain, "/sbin/init is not an executable file"),
         (none, "looking for /sbin/init in the root: no such file or directory"),
+        (
+            dynamic,
+            "/sbin/init is a program that is loaded by /lib64/ld-linux-x86-64.so.2, which the root cannot give: \
+             no such file or directory",
+        ),
+        (no_place, "moving /dev to /newroot/dev: not a directory"),
     ] {
         Boot::kernel("").scsi(&Partition::with_root(&root, Format::Erofs)?.disk()?).to_rescue(sentence)?;
     }
@@ -138,11 +159,7 @@ fn an_init_that_cannot_start_is_said() -> Result<()> {
 /// The last step of all: every check has passed, the root has been switched to, and the kernel still refuses.
 #[test]
 fn an_init_that_the_kernel_refuses_is_said_from_inside_the_new_root() -> Result<()> {
-    // An ELF head that passes for a program, without the program.
-    let mut head = vec![0; 120];
-    head[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    head[18] = 62;
-    let root = Root::empty()?.file("sbin/init", &head, 0o755)?;
+    let root = Root::empty()?.file("sbin/init", &HOLLOW_PROGRAM, 0o755)?;
     let disk = Partition::with_root(&root, Format::Erofs)?.disk()?;
     Boot::kernel("").scsi(&disk).to_rescue("starting /sbin/init: exec format error")?;
     let record = disk.debugfs("cat /dock0/state/last-failure")?;

@@ -63,16 +63,15 @@ fn a_file_where_the_configuration_should_be_is_said() -> Result<()> {
 #[test]
 fn writes_never_reach_image_or_boot_partition() -> Result<()> {
     let disk = partition()?.disk()?;
-    let before = [disk.debugfs("cat /artifacts/vm_root/r0")?, disk.debugfs("ls -l /config/templates/etc")?];
+    let before = disk.files()?;
+    assert!(before.contains_key("artifacts/vm_root/r0") && before.contains_key("config/templates/etc/hostname"));
     let write = "/etc/hostname,/etc/both,/etc/new,/usr/run,/run/vm/fs/etc/both";
     let facts = Boot::kernel(&format!("probe.write={write} probe.read={write}")).scsi(&disk).facts()?;
     for path in ["/etc/hostname", "/etc/both", "/etc/new", "/usr/run"] {
         assert_eq!(facts.wrote[path].text, path, "the root can be written to");
     }
     assert_eq!(facts.wrote["/run/vm/fs/etc/both"].text, "Read-only file system (os error 30)");
-    let after = [disk.debugfs("cat /artifacts/vm_root/r0")?, disk.debugfs("ls -l /config/templates/etc")?];
-    assert!(before == after, "the image or the configuration has changed");
-    assert_eq!(disk.debugfs("cat /config/templates/etc/hostname")?, "config");
+    assert!(before == disk.files()?, "something on the boot partition has changed");
     Ok(())
 }
 
@@ -94,6 +93,31 @@ fn a_blank_scratch_disk_is_formatted_grown_and_kept() -> Result<()> {
     assert!(!facts.log.iter().any(|line| line.starts_with("formatting")), "{:?}", facts.log);
     let check = std::process::Command::new("/sbin/e2fsck").args(["-fn"]).arg(&scratch.path).output()?;
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+    Ok(())
+}
+
+#[test]
+fn a_scratch_disk_whose_formatting_was_cut_short_is_formatted_again() -> Result<()> {
+    let (disk, scratch) = (partition()?.disk()?, DiskFile::blank(64 << 20)?);
+    let started = [&b"dock0 is formatting this disk\n"[..], &[0; 5000], b"and some of it is written"].concat();
+    std::os::unix::fs::FileExt::write_all_at(&std::fs::File::options().write(true).open(&scratch.path)?, &started, 0)?;
+    let facts = Boot::kernel("cowspace=/dev/sdb").scsi(&disk).scsi(&scratch).facts()?;
+    assert!(facts.log.contains(&"formatting /dev/sdb, which is blank".into()), "{:?}", facts.log);
+    Ok(())
+}
+
+#[test]
+fn a_scratch_layer_that_cannot_be_built_on_is_said() -> Result<()> {
+    let (disk, scratch) = (partition()?.disk()?, Partition::empty()?.file("upper", b"in the way")?.disk_labelled("x")?);
+    let boot = Boot::kernel("cowspace=/dev/sdb").scsi(&disk).scsi(&scratch);
+    boot.to_rescue(
+        "mounting the overlay of /run/vm/cowspace/upper, /run/vm/bootmnt/config/templates:/run/vm/fs on /newroot: ",
+    )?;
+    let boot = Boot::kernel("cowspace=LABEL=dock0").scsi(&disk);
+    boot.to_rescue("cowspace=/dev/sda is the boot partition, which takes no scratch layer")?;
+    let image = Root::empty()?.pack(Format::Squashfs)?;
+    let boot = Boot::kernel("cowspace=/dev/sdb").scsi(&disk).disk(qemu::Disk::scsi(&image.path));
+    boot.to_rescue("cowspace=/dev/sdb: it holds something other than ext4 and was not touched")?;
     Ok(())
 }
 

@@ -50,6 +50,10 @@ fn a_partition_that_cannot_be_booted_is_said() -> Result<()> {
             "the link latest is missing or does not point at releases/<number>",
         ),
         (
+            Partition::empty()?.release(0, &image)?.link("latest", "releases/4")?,
+            "release 4 does not exist; the boot partition holds 0",
+        ),
+        (
             Partition::empty()?.latest()?.link("releases/0/kernel", &artifact("kernel"))?,
             "release 0 has no vm_root; it has kernel 9",
         ),
@@ -70,11 +74,16 @@ fn a_partition_that_cannot_be_booted_is_said() -> Result<()> {
 
 #[test]
 fn what_is_not_ours_is_said_and_left_out() -> Result<()> {
-    let disk = Partition::with_probe()?.link("releases/0/notes", "/elsewhere")?.file("releases/old/x", b"")?.disk()?;
+    let disk = Partition::with_probe()?
+        .link("releases/0/notes", "/elsewhere")?
+        .file("releases/old/x", b"")?
+        .file("releases/7", b"a file")?
+        .disk()?;
     let log = Boot::kernel("").scsi(&disk).facts()?.log;
     for line in [
-        "releases/old: not a release, left out",
-        "/run/vm/bootmnt/releases/0/notes: not a link to an artifact of that name, left out",
+        "/run/vm/bootmnt/releases: left out 1 that are no releases: old",
+        "/run/vm/bootmnt/releases/0: left out 1 that are no links to an artifact of that name: notes",
+        "release 7 left out: listing /run/vm/bootmnt/releases/7: not a directory",
     ] {
         assert!(log.iter().any(|said| said == line), "{line:?} is missing: {log:?}");
     }

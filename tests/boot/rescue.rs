@@ -26,7 +26,55 @@ fn errors_and_panics_take_the_same_exit_and_are_written_down() -> Result<()> {
     ] {
         let disk = Partition::with_probe()?.disk()?;
         Boot::kernel(&format!("dock0.drill={drill}")).scsi(&disk).to_rescue(sentence)?;
+        let record = disk.debugfs("cat /dock0/state/last-failure")?;
+        assert!(record.starts_with(sentence), "{record}");
     }
+    Ok(())
+}
+
+/// A disk that does not answer holds up PID 1 itself; the watch has a thread of its own.
+#[test]
+fn a_boot_that_hangs_is_rescued() -> Result<()> {
+    let disk = Partition::with_probe()?.disk()?;
+    let sentence = "the boot is not over after 3 s (dock0.deadline= and twice dock0.wait=)";
+    Boot::kernel("dock0.drill=hang dock0.deadline=1 dock0.wait=1").scsi(&disk).to_rescue(sentence)?;
+    Ok(())
+}
+
+/// Nobody sees this one fail, so all depends on what is written down; PID 1 has not even a descriptor to speak to.
+#[test]
+fn a_vm_without_a_console_fails_no_differently() -> Result<()> {
+    let disk = Partition::with_probe()?.disk()?;
+    let mut boot = Boot::kernel("").scsi(&disk);
+    if let qemu::Boot::Kernel { cmdline, .. } = &mut boot.machine.boot {
+        *cmdline = "console=ttyS9 panic=-1 dock0.release=3 dock0.rescue=reboot:0".into();
+    }
+    boot.to_end()?;
+    let record = disk.debugfs("cat /dock0/state/last-failure")?;
+    assert_eq!(record, "release 3 does not exist; the boot partition holds 0\n");
+    Ok(())
+}
+
+/// Started from a disk and not from an initrd, init would end with emptying that disk.
+#[test]
+fn init_from_a_disk_touches_nothing() -> Result<()> {
+    let init = std::fs::read(boot_tests::built("target/x86_64-unknown-linux-gnu/init/init"))?;
+    let partition = Partition::with_probe()?.file("sbin/init", &init)?.file("dev/keep", b"")?.file("proc/keep", b"")?;
+    std::fs::set_permissions(partition.place("sbin/init")?, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let disk = partition.disk()?;
+    let mut boot = Boot::kernel("").scsi(&disk);
+    if let qemu::Boot::Kernel { initrd, cmdline, .. } = &mut boot.machine.boot {
+        *initrd = None;
+        *cmdline = "console=ttyS0 panic=-1 root=/dev/sda rw init=/sbin/init".into();
+    }
+    let mut vm = boot.start()?;
+    vm.wait_for(
+        "dock0: the boot has failed: this is no initrd: / is not in memory, and nothing was touched",
+        DEADLINE,
+    )?;
+    drop(vm);
+    assert_eq!(disk.debugfs("cat /releases/0/vm_root")?, "", "a link");
+    assert!(disk.debugfs("ls -p /artifacts/vm_root")?.contains("/r0/"), "the artifact is still there");
     Ok(())
 }
 
@@ -102,8 +150,26 @@ fn it_offers_a_shell_where_one_was_built_in() -> Result<()> {
 #[test]
 fn without_a_built_in_shell_it_says_so_and_reboots() -> Result<()> {
     let mut vm = Boot::kernel("dock0.drill=error").and("dock0.rescue=shell").start()?;
-    vm.wait_for("dock0: no shell: this initrd was built without one (dock0 initrd --shell)", DEADLINE)?;
+    vm.wait_for(
+        "dock0: no shell: this initrd was built without one (dock0 initrd --shell), or it is gone already",
+        DEADLINE,
+    )?;
     vm.wait_for("dock0: rebooting in 30 s", DEADLINE)?;
+    Ok(())
+}
+
+/// What stands at /bin/sh after the switch is the VM's, not the operator's.
+#[test]
+fn after_the_switch_the_shell_of_the_root_is_not_taken_for_ours() -> Result<()> {
+    let busybox = std::fs::read(boot_tests::built("/bin/busybox"))?;
+    let head = boot_tests::root::HOLLOW_PROGRAM;
+    let root = Root::empty()?.file("sbin/init", &head, 0o755)?.file("bin/sh", &busybox, 0o755)?;
+    let disk = Partition::with_root(&root, Format::Erofs)?.disk()?;
+    let place = initrd_with_shell()?;
+    let boot = Boot::kernel_with(place.path().join("initrd.img"), "").and("dock0.rescue=shell").scsi(&disk);
+    let mut vm = boot.start()?;
+    vm.wait_for("dock0: the boot has failed: starting /sbin/init: exec format error", DEADLINE)?;
+    vm.wait_for("dock0: no shell: ", DEADLINE)?;
     Ok(())
 }
 
