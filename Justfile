@@ -50,16 +50,15 @@ probe:
 
 # Build the initrd around init
 initrd: tools init
-    @{{dock0}} initrd --if-older --output build/initrd.img --init {{built}}/init --max-size {{initrd_budget}}
+    @{{dock0}} initrd --if-changed --output build/initrd.img --init {{built}}/init --max-size {{initrd_budget}}
 
 # Build the demo's root image: busybox and examples/vm_root/tiny
 root: tools
-    @mkdir -p build/root/bin && cp -a examples/vm_root/tiny/. build/root/ && cp --update /bin/busybox build/root/bin/
-    @{{dock0}} image --if-older --output build/vm_root.erofs build/root
+    @{{dock0}} image --if-changed --output build/vm_root.erofs --file bin/busybox=/bin/busybox examples/vm_root/tiny
 
 # Build the demo's boot disk: kernel, initrd, root image and examples/config
 disk: kernel initrd root
-    @{{dock0}} disk --if-older --output build/disk.img --config examples/config \
+    @{{dock0}} disk --if-changed --output build/disk.img --config examples/config \
         kernel=$(target/debug/kernel version)@build/kernel/linode/vmlinuz initrd=0.1.0@build/initrd.img vm_root=demo@build/vm_root.erofs
 
 # Check licences and sources of all dependencies (needs cargo-deny)

@@ -1,14 +1,16 @@
 //! The boot disk: an unpartitioned ext4 with release 0, the menus and this VM's configuration. Needs no root.
 
 use crate::menu::Menu;
-use crate::output::{self, Existing};
+use crate::output::{Access, Existing, Output};
 use crate::release::{self, ArtifactFile};
 use crate::tool::{DEBUGFS, MKE2FS};
 use anyhow::{Context, Result, bail};
 use menagerie::layout;
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// The ext4 features of the boot disk, all of them: what GRUB 2.06 and GRUB Legacy 0.97 read without replaying a journal,
 /// what Linode can resize, and fs-verity. `none` first, so that no machine's mke2fs.conf adds to them.
@@ -31,10 +33,12 @@ impl Disk {
     /// Makes the disk at `path`.
     pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
         self.check()?;
-        output::write(path, existing, |to| {
-            let staging = tempfile::tempdir().context("making a temporary directory")?;
-            self.stage(staging.path())?;
-            make_file_system(staging.path(), to, self.size, &self.menu.label)
+        let output = Output { path, existing, access: Access::Owner, made_from: self.config.as_deref() };
+        output.write(|to| {
+            with_staging(|staging| {
+                self.stage(staging)?;
+                make_file_system(staging, to, self.size, &self.menu.label)
+            })
         })
     }
 
@@ -79,10 +83,38 @@ impl Disk {
         write_file(root, layout::GRUB_CFG, &self.menu.grub_cfg())?;
         write_file(root, layout::MENU_LST, &self.menu.menu_lst())?;
         match &self.config {
-            Some(config) => copy_tree(config, &root.join(layout::CONFIG_TEMPLATES)),
+            Some(config) => {
+                // The directory itself may be named by a link; those inside of it are copied as links.
+                let config = fs::canonicalize(config).with_context(|| format!("looking at {}", config.display()))?;
+                copy_tree(&config, &root.join(layout::CONFIG_TEMPLATES))
+            }
             None => Ok(()),
         }
     }
+}
+
+/// Does something in a temporary directory, which is gone afterwards whatever became of it.
+pub fn with_staging(work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let staging = tempfile::tempdir().context("making a temporary directory")?;
+    let done = work(staging.path());
+    done.and(remove_staging(staging))
+}
+
+/// Removes it, and says so if a copy of the configuration stays behind. A plain user cannot empty a directory that he may
+/// not write, even if it is his.
+fn remove_staging(staging: TempDir) -> Result<()> {
+    make_writable(staging.path()).and_then(|()| staging.close()).context("removing the temporary directory")
+}
+
+fn make_writable(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            make_writable(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// mke2fs makes a hole of every block of zeros, and GRUB Legacy stops at one ("Error 16").
@@ -149,7 +181,7 @@ pub fn make_directories(root: &Path, path: &str) -> Result<()> {
     for part in Path::new(path) {
         directory.push(part);
         let made = match fs::create_dir(&directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made.and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755))),
         };
         made.with_context(|| format!("making the directory {}", directory.display()))?;
@@ -164,16 +196,17 @@ fn write_file(root: &Path, path: &str, text: &str) -> Result<()> {
 }
 
 /// Copies files, directories and links with their modes; anything else is an error.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(from).with_context(|| format!("looking at {}", from.display()))?;
     let doing = || format!("copying {} to {}", from.display(), to.display());
     if meta.is_dir() {
-        fs::create_dir(to).and_then(|()| fs::set_permissions(to, meta.permissions())).with_context(doing)?;
+        fs::create_dir(to).with_context(doing)?;
         for entry in fs::read_dir(from).with_context(doing)? {
             let name = entry.with_context(doing)?.file_name();
             copy_tree(&from.join(&name), &to.join(&name))?;
         }
-        Ok(())
+        // Last: a plain user may not fill a directory that is read-only.
+        fs::set_permissions(to, meta.permissions()).with_context(doing)
     } else if meta.is_symlink() {
         fs::read_link(from).and_then(|target| symlink(target, to)).with_context(doing)
     } else if meta.is_file() {

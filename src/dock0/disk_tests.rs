@@ -97,3 +97,25 @@ fn a_kernel_that_grub_legacy_cannot_load_is_warned_about() {
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].starts_with("kernel 6.12 has 4 KiB of zeros"), "{warnings:?}");
 }
+
+#[test]
+fn a_configuration_that_is_named_by_a_link_is_the_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let mut disk = disk(place.path());
+    symlink("config", place.path().join("named")).unwrap();
+    disk.config = Some(place.path().join("named"));
+    let staging = tempfile::tempdir().unwrap();
+    disk.stage(staging.path()).unwrap();
+    let staged = staging.path().join(layout::CONFIG_TEMPLATES);
+    assert!(fs::symlink_metadata(&staged).unwrap().is_dir());
+    assert_eq!(fs::read_to_string(staged.join("etc/host name")).unwrap(), "web1\n");
+    assert_eq!(fs::read_link(staged.join("etc/link")).unwrap(), Path::new("host name"));
+}
+
+#[test]
+fn a_disk_inside_its_configuration_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = disk(place.path());
+    let error = disk.write(&place.path().join("config/d.img"), Existing::Replace).unwrap_err().to_string();
+    assert!(error.ends_with("/config, which it is made from"), "{error}");
+}

@@ -1,7 +1,7 @@
 //! The initrd: a cpio archive of what `initrd/*.list` names, in zstd, the same bytes from the same inputs.
 
 use crate::disk;
-use crate::output::{self, Existing};
+use crate::output::{Access, Existing, Output};
 use crate::tool::MKE2FS;
 use anyhow::{Context, Result, bail};
 use cpio::newc;
@@ -34,7 +34,8 @@ impl Initrd {
         if let Some(max) = self.max_size.filter(|&max| size > max) {
             bail!("the initrd has {size} bytes, which is over its budget of {max}; {} was not written", path.display());
         }
-        output::write(path, existing, |to| fs::write(to, &image).with_context(|| format!("writing {}", to.display())))?;
+        let output = Output { path, existing, access: Access::Umask, made_from: None };
+        output.write(|to| fs::write(to, &image).with_context(|| format!("writing {}", to.display())))?;
         Ok(size)
     }
 
@@ -61,7 +62,8 @@ impl Initrd {
 fn static_program(path: &Path) -> Result<Vec<u8>> {
     use wire::program::{Program, identify};
     let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    match identify(bytes.get(..wire::program::PROBE_LEN).unwrap_or(&bytes)) {
+    // All of it, not its first page: the path of a loader may stand anywhere.
+    match identify(&bytes) {
         Program::Elf(None) => Ok(bytes),
         Program::Elf(Some(_)) => bail!("{}: is not linked statically; the initrd has no libraries", path.display()),
         Program::Script(_) | Program::ForeignElf(_) | Program::Unknown => {
@@ -185,14 +187,18 @@ mod tests {
     fn the_archive_holds_what_the_lists_say() {
         let init = program();
         let mut initrd = Initrd { init: init.path().into(), shell: None, max_size: None };
-        let plain: Vec<(String, u32)> =
-            [("dev", 0o040_755), ("dev/console", 0o020_600), ("scratch.seed", 0o100_644), ("init", 0o100_755)]
-                .map(|(name, mode)| (name.to_string(), mode))
-                .to_vec();
+        let plain = [
+            ("dev", 0o040_755),
+            ("dev/console", 0o020_600),
+            ("dev/null", 0o020_666),
+            ("scratch.seed", 0o100_644),
+            ("init", 0o100_755),
+        ]
+        .map(|(name, mode)| (name.to_string(), mode));
         assert_eq!(names(&initrd.archive().unwrap()), plain);
         initrd.shell = Some(init.path().into());
         let with_shell: Vec<String> = names(&initrd.archive().unwrap()).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(with_shell, ["dev", "dev/console", "scratch.seed", "init", "bin", "bin/sh"]);
+        assert_eq!(with_shell, ["dev", "dev/console", "dev/null", "scratch.seed", "init", "bin", "bin/sh"]);
     }
 
     #[test]
@@ -225,6 +231,25 @@ mod tests {
             let initrd = Initrd { init: init.into(), shell: None, max_size: None };
             let error = initrd.archive().unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_loader_is_found_wherever_its_path_stands() {
+        const PAGE: usize = 4096;
+        let file = program();
+        for (place, name) in [(120, "in the first page"), (PAGE - 2, "across its end"), (3 * PAGE, "behind it")] {
+            let mut elf = fs::read(file.path()).unwrap();
+            elf.resize(64, 0);
+            (elf[32], elf[54], elf[56]) = (64, 56, 1); // one program header, behind the ELF header
+            elf.resize(place, 0);
+            elf[64] = 3; // PT_INTERP
+            elf[72..80].copy_from_slice(&(place as u64).to_le_bytes());
+            elf[96] = 7;
+            elf.extend_from_slice(b"/ld.so\0");
+            fs::write(file.path(), elf).unwrap();
+            let error = static_program(file.path()).unwrap_err().to_string();
+            assert!(error.ends_with("is not linked statically; the initrd has no libraries"), "{name}: {error}");
         }
     }
 

@@ -8,4 +8,5 @@ pub mod initrd;
 pub mod menu;
 pub mod output;
 pub mod release;
+pub mod stamp;
 pub mod tool;

@@ -4,14 +4,17 @@
 
 #![forbid(unsafe_code)]
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use argh::FromArgs;
 use dock0::disk::Disk;
-use dock0::image::{self, Format};
+use dock0::image::{self, ExtraFile, Format};
 use dock0::initrd::Initrd;
 use dock0::menu::Menu;
-use dock0::output::{self, Existing};
+use dock0::output::Existing;
 use dock0::release::ArtifactFile;
+use dock0::stamp::Stamp;
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -55,9 +58,9 @@ struct DiskArguments {
     /// replace the disk if it exists
     #[argh(switch)]
     force: bool,
-    /// leave a disk that is newer than everything it is made of
+    /// replace the disk, but only if it, this command or anything it is made of changed
     #[argh(switch)]
-    if_older: bool,
+    if_changed: bool,
     /// NAME=VERSION@FILE: kernel, initrd and, unless the VM is to fetch it, vm_root
     #[argh(positional)]
     artifacts: Vec<ArtifactFile>,
@@ -82,9 +85,9 @@ struct InitrdArguments {
     /// replace the initrd if it exists
     #[argh(switch)]
     force: bool,
-    /// leave an initrd that is newer than everything it is made of
+    /// replace the initrd, but only if it, this command or anything it is made of changed
     #[argh(switch)]
-    if_older: bool,
+    if_changed: bool,
 }
 
 /// Packs a directory into the image of a VM's root.
@@ -100,78 +103,127 @@ struct ImageArguments {
     /// replace the image if it exists
     #[argh(switch)]
     force: bool,
-    /// leave an image that is newer than everything it is made of
+    /// replace the image, but only if it, this command or anything it is made of changed
     #[argh(switch)]
-    if_older: bool,
+    if_changed: bool,
+    /// PATH=FILE: a file of this machine that goes into the image at PATH, with its mode
+    #[argh(option)]
+    file: Vec<ExtraFile>,
     /// the directory
     #[argh(positional)]
     directory: PathBuf,
 }
 
 fn main() -> ExitCode {
-    let done = match argh::from_env::<Arguments>().verb {
-        Verb::Disk(arguments) => disk(arguments),
-        Verb::Initrd(arguments) => initrd(arguments),
-        Verb::Image(arguments) => image(arguments),
-    };
-    match done {
+    match parse_and_run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dock0: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn disk(arguments: DiskArguments) -> Result<()> {
-    let DiskArguments { output, size, config, label, timeout, cmdline, force, if_older, artifacts } = arguments;
-    let inputs: Vec<PathBuf> = artifacts.iter().map(|artifact| artifact.file.clone()).chain(config.clone()).collect();
-    if if_older && is_up_to_date(&output, &inputs)? {
-        return Ok(());
+/// What argh::from_env does, which panics where standard output is full or closed.
+fn parse_and_run() -> Result<()> {
+    let words = std::env::args_os().skip(1).map(OsString::into_string).collect::<Result<Vec<String>, OsString>>();
+    let words = words.map_err(|word| anyhow!("{word:?} is not UTF-8"))?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match Arguments::from_args(&["dock0"], &words) {
+        Ok(arguments) => match arguments.verb {
+            Verb::Disk(arguments) => disk(arguments),
+            Verb::Initrd(arguments) => initrd(arguments),
+            Verb::Image(arguments) => image(arguments),
+        },
+        Err(exit) if exit.status.is_ok() => say(exit.output.trim_end()),
+        Err(exit) => Err(anyhow!("{}\nRun dock0 --help for more information.", exit.output.trim_end())),
     }
+}
+
+fn disk(arguments: DiskArguments) -> Result<()> {
+    let DiskArguments { output, size, config, label, timeout, cmdline, force, if_changed, artifacts } = arguments;
     let menu = Menu { label, timeout, extra: cmdline, ..Menu::default() };
     let disk = Disk { artifacts, config, size: size.0, menu };
-    disk.write(&output, existing(force || if_older))?;
-    for warning in disk.warnings()? {
-        eprintln!("dock0: warning: {warning}");
-    }
-    println!("boot disk {}: {:.0} MB", output.display(), megabytes(size.0));
-    Ok(())
+    let files = disk.artifacts.iter().map(|artifact| artifact.file.as_path());
+    let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).collect();
+    make(&output, When::asked(force, if_changed), &inputs, |existing| {
+        disk.write(&output, existing)?;
+        for warning in disk.warnings()? {
+            complain(&format!("warning: {warning}"));
+        }
+        Ok(format!("boot disk {}: {:.0} MB", output.display(), megabytes(size.0)))
+    })
 }
 
 fn initrd(arguments: InitrdArguments) -> Result<()> {
-    let InitrdArguments { output, init, shell, max_size, force, if_older } = arguments;
-    let inputs: Vec<PathBuf> =
-        [Some(init.clone()), shell.clone(), std::env::current_exe().ok()].into_iter().flatten().collect();
-    if if_older && is_up_to_date(&output, &inputs)? {
-        return Ok(());
-    }
-    let size = Initrd { init, shell, max_size }.write(&output, existing(force || if_older))?;
-    println!("initrd {}: {size} bytes", output.display());
-    Ok(())
+    let InitrdArguments { output, init, shell, max_size, force, if_changed } = arguments;
+    let initrd = Initrd { init, shell, max_size };
+    let inputs: Vec<&Path> = std::iter::once(initrd.init.as_path()).chain(initrd.shell.as_deref()).collect();
+    make(&output, When::asked(force, if_changed), &inputs, |existing| {
+        let size = initrd.write(&output, existing)?;
+        Ok(format!("initrd {}: {size} bytes", output.display()))
+    })
 }
 
 fn image(arguments: ImageArguments) -> Result<()> {
-    let ImageArguments { output, fs, force, if_older, directory } = arguments;
-    if if_older && is_up_to_date(&output, std::slice::from_ref(&directory))? {
-        return Ok(());
-    }
-    image::pack(&directory, fs, &output, existing(force || if_older))?;
-    let size = std::fs::metadata(&output).with_context(|| format!("looking at {}", output.display()))?.len();
-    println!("image {}: {:.1} MB", output.display(), megabytes(size));
-    Ok(())
+    let ImageArguments { output, fs, force, if_changed, file: extra, directory } = arguments;
+    let inputs: Vec<&Path> =
+        std::iter::once(directory.as_path()).chain(extra.iter().map(|e| e.file.as_path())).collect();
+    make(&output, When::asked(force, if_changed), &inputs, |existing| {
+        image::pack_with(&directory, &extra, fs, &output, existing)?;
+        let size = std::fs::metadata(&output).with_context(|| format!("looking at {}", output.display()))?.len();
+        Ok(format!("image {}: {:.1} MB", output.display(), megabytes(size)))
+    })
 }
 
-fn is_up_to_date(output: &Path, inputs: &[PathBuf]) -> Result<bool> {
-    let newer = output::is_newer(output, inputs)?;
-    if newer {
-        println!("{} is up to date", output.display());
-    }
-    Ok(newer)
+/// When to make an output.
+enum When {
+    /// If there is none.
+    Missing,
+    /// Whatever is there.
+    Always,
+    /// If it is not what would be made now.
+    Changed,
 }
 
-fn existing(replace: bool) -> Existing {
-    if replace { Existing::Replace } else { Existing::Refuse }
+impl When {
+    fn asked(force: bool, if_changed: bool) -> Self {
+        match (force, if_changed) {
+            (_, true) => When::Changed,
+            (true, false) => When::Always,
+            (false, false) => When::Missing,
+        }
+    }
+}
+
+/// Makes `output` of `inputs` with `build`, which returns the line that says so.
+fn make(output: &Path, when: When, inputs: &[&Path], build: impl FnOnce(Existing) -> Result<String>) -> Result<()> {
+    let done = match when {
+        When::Missing => build(Existing::Refuse)?,
+        When::Always => build(Existing::Replace)?,
+        When::Changed => {
+            let program = std::env::current_exe().context("looking for the program of dock0 itself")?;
+            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            let stamp = Stamp::of(&program, &words, inputs)?;
+            if stamp.is_on(output)? {
+                format!("{} is up to date", output.display())
+            } else {
+                let done = build(Existing::Replace)?;
+                stamp.put_on(output)?;
+                done
+            }
+        }
+    };
+    say(&done)
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("writing to standard output")
+}
+
+fn complain(line: &str) {
+    // Where standard error is closed too, the exit code has to do.
+    writeln!(std::io::stderr(), "dock0: {line}").unwrap_or_default();
 }
 
 fn megabytes(bytes: u64) -> f64 {

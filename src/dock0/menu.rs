@@ -5,7 +5,6 @@
 //! both GRUBs would stand at their menu until somebody came.
 
 use anyhow::{Result, bail};
-use std::fmt::Write;
 
 /// The longest kernel command line that GRUB Legacy hands on; it cuts a longer one without a word.
 const LEGACY_MAX: usize = 255;
@@ -52,23 +51,17 @@ impl Menu {
     /// `boot/grub/grub.cfg`. GRUB 2 would boot a kernel whose initrd is missing, so it looks for both first; `-s` opens the
     /// file, where `-f` would take a link to nowhere for one.
     pub fn grub_cfg(&self) -> String {
-        let mut text = format!(
-            "# Written by dock0 disk. Releases turn over without touching this file.\n\
-             serial --unit=0 --speed={}\n\
-             terminal_input serial\n\
+        let Menu { timeout, .. } = self;
+        let settings = format!(
+            "terminal_input serial\n\
              terminal_output serial\n\
-             set timeout={}\n\
+             set timeout={timeout}\n\
              set default=0\n\
              set fallback=\"{}\"\n",
-            self.baud,
-            self.timeout,
             fallbacks()
         );
-        for Entry { title, directory, release } in entries() {
-            let line = self.command_line(&release);
-            // Writing to a String cannot fail.
-            write!(
-                text,
+        let entry = |Entry { title, directory, line }| {
+            format!(
                 "menuentry \"{title}\" {{\n  \
                  if [ -s /{directory}/kernel -a -s /{directory}/initrd ]; then\n    \
                  linux /{directory}/kernel {line}\n    \
@@ -78,36 +71,38 @@ impl Menu {
                  fi\n\
                  }}\n"
             )
-            .unwrap_or_default();
-        }
-        text.push_str("menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n");
-        text
+        };
+        self.head() + &settings + &self.entries(entry) + "menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n"
     }
 
     /// `boot/grub/menu.lst`
     pub fn menu_lst(&self) -> String {
-        let mut text = format!(
-            "# Written by dock0 disk. Releases turn over without touching this file.\n\
-             serial --unit=0 --speed={}\n\
-             terminal --timeout=0 serial\n\
-             timeout {}\n\
-             default 0\n\
-             fallback {}\n",
-            self.baud,
-            self.timeout,
-            fallbacks()
-        );
-        for Entry { title, directory, release } in entries() {
-            let line = self.command_line(&release);
-            // Writing to a String cannot fail.
-            write!(
-                text,
-                "\ntitle {title}\nroot (hd0)\nkernel /{directory}/kernel {line}\ninitrd /{directory}/initrd\n"
-            )
-            .unwrap_or_default();
-        }
-        text.push_str("\ntitle start again\nreboot\n");
-        text
+        let Menu { timeout, .. } = self;
+        let settings = format!("terminal --timeout=0 serial\ntimeout {timeout}\ndefault 0\nfallback {}\n", fallbacks());
+        let entry = |Entry { title, directory, line }| {
+            format!("\ntitle {title}\nroot (hd0)\nkernel /{directory}/kernel {line}\ninitrd /{directory}/initrd\n")
+        };
+        self.head() + &settings + &self.entries(entry) + "\ntitle start again\nreboot\n"
+    }
+
+    /// What both GRUBs write alike.
+    fn head(&self) -> String {
+        let Menu { baud, .. } = self;
+        format!(
+            "# Written by dock0 disk. Releases turn over without touching this file.\nserial --unit=0 --speed={baud}\n"
+        )
+    }
+
+    /// Every entry but the one that starts again, as `write` has it.
+    fn entries(&self, write: impl Fn(Entry) -> String) -> String {
+        let latest =
+            Entry { title: "latest release".into(), directory: "latest".into(), line: self.command_line("latest") };
+        let archives = (1..=ARCHIVES).map(|number| Entry {
+            title: format!("release {number}"),
+            directory: format!("releases/{number}"),
+            line: self.command_line(&number.to_string()),
+        });
+        std::iter::once(latest).chain(archives).map(write).collect()
     }
 
     fn command_line(&self, release: &str) -> String {
@@ -121,17 +116,7 @@ impl Menu {
 struct Entry {
     title: String,
     directory: String,
-    release: String,
-}
-
-fn entries() -> impl Iterator<Item = Entry> {
-    let latest = Entry { title: "latest release".into(), directory: "latest".into(), release: "latest".into() };
-    let archives = (1..=ARCHIVES).map(|number| Entry {
-        title: format!("release {number}"),
-        directory: format!("releases/{number}"),
-        release: number.to_string(),
-    });
-    std::iter::once(latest).chain(archives)
+    line: String,
 }
 
 /// Every entry after the first, the one that starts again included.

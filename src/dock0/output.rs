@@ -1,83 +1,128 @@
 //! Files that appear whole or not at all: made beside their place, renamed onto it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 /// What to do with a file that stands where the output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// Stop with an error.
     Refuse,
-    /// Put the new one in its place.
+    /// Put the new one in its place, with its mode.
     Replace,
 }
 
-/// Makes the file at `path`: `make` fills the temporary file it is given, which then gets mode 0644 and its name. When
-/// anything fails, `path` is as it was.
-pub fn write(path: &Path, existing: Existing, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if !meta.is_file() => bail!("{}: is not a regular file, and was not touched", path.display()),
-        Ok(_) if existing == Existing::Refuse => {
-            bail!("{}: exists, and was not touched (--force replaces it)", path.display())
-        }
-        _ => {}
-    }
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(directory).with_context(|| format!("making the directory {}", directory.display()))?;
-    let unfinished = tempfile::NamedTempFile::new_in(directory)
-        .with_context(|| format!("making a file in {}", directory.display()))?
-        .into_temp_path();
-    make(&unfinished)?;
-    let finish = || {
-        fs::set_permissions(&unfinished, Permissions::from_mode(0o644))?;
-        fs::File::open(&unfinished)?.sync_all()
-    };
-    finish().with_context(|| format!("writing {}", path.display()))?;
-    unfinished.persist(path).with_context(|| format!("renaming the finished file to {}", path.display()))
+/// Who may read a file that was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever the umask lets.
+    Umask,
+    /// Its owner alone: it holds a VM's configuration.
+    Owner,
 }
 
-/// Whether `output` is there and newer than all of `inputs`; a directory is as new as the newest thing in it.
-pub fn is_newer(output: &Path, inputs: &[PathBuf]) -> Result<bool> {
-    let Ok(made) = fs::metadata(output).and_then(|meta| meta.modified()) else {
-        return Ok(false); // not there: it has to be made
-    };
-    for input in inputs {
-        if newest(input).with_context(|| format!("looking at {}", input.display()))? >= made {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// A file to make.
+pub struct Output<'p> {
+    /// Where it goes.
+    pub path: &'p Path,
+    /// What to do with one that is there.
+    pub existing: Existing,
+    /// Who may read it.
+    pub access: Access,
+    /// A directory whose whole content goes into it.
+    pub made_from: Option<&'p Path>,
 }
 
-fn newest(path: &Path) -> std::io::Result<SystemTime> {
-    let meta = fs::symlink_metadata(path)?;
-    // A link to a file counts as the file: that is what is read.
-    let meta = if meta.is_symlink() { fs::metadata(path).unwrap_or(meta) } else { meta };
-    let mut time = meta.modified()?;
-    if meta.is_dir() {
-        for entry in fs::read_dir(path)? {
-            time = time.max(newest(&entry?.path())?);
+impl Output<'_> {
+    /// Makes the file: `make` fills the temporary file it is given, which then gets its name. When anything fails, what
+    /// stood there is as it was.
+    pub fn write(&self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let path = self.path;
+        let replaced = self.find_replaced()?;
+        self.check_outside()?;
+        let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        fs::create_dir_all(directory).with_context(|| format!("making the directory {}", directory.display()))?;
+        let mode = match (&replaced, self.access) {
+            (None, Access::Umask) => 0o666, // open(2) takes the umask from it
+            (None, Access::Owner) | (Some(_), _) => 0o600,
+        };
+        let unfinished = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(directory)
+            .with_context(|| format!("making a file in {}", directory.display()))?
+            .into_temp_path();
+        make(&unfinished)?;
+        finish(&unfinished, replaced).with_context(|| format!("writing {}", path.display()))?;
+        let renamed = match self.existing {
+            Existing::Refuse => unfinished.persist_noclobber(path),
+            Existing::Replace => unfinished.persist(path),
+        };
+        match renamed.map_err(|failed| failed.error) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(self.refusal()),
+            renamed => renamed.with_context(|| format!("renaming the finished file to {}", path.display())),
         }
     }
-    Ok(time)
+
+    /// The mode of the file that will be replaced, if there is one and it may be.
+    fn find_replaced(&self) -> Result<Option<Permissions>> {
+        match fs::symlink_metadata(self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("looking at {}", self.path.display())),
+            Ok(meta) if !meta.is_file() => {
+                bail!("{}: is not a regular file, and was not touched", self.path.display())
+            }
+            Ok(_) if self.existing == Existing::Refuse => Err(self.refusal()),
+            Ok(meta) => Ok(Some(meta.permissions())),
+        }
+    }
+
+    fn refusal(&self) -> anyhow::Error {
+        anyhow!("{}: exists, and was not touched (--force replaces it)", self.path.display())
+    }
+
+    /// An output inside of what it is made from would hold its own temporary file, and its predecessor.
+    fn check_outside(&self) -> Result<()> {
+        let Some(from) = self.made_from else { return Ok(()) };
+        let looking = |path: &Path| format!("looking at {}", path.display());
+        let source = fs::canonicalize(from).with_context(|| looking(from))?;
+        let path = std::path::absolute(self.path).with_context(|| looking(self.path))?;
+        // Directories that are not there yet will be made below the nearest that is; one that cannot be looked at cannot
+        // be written either, and making the temporary file says so.
+        let place = path.ancestors().skip(1).find_map(|directory| fs::canonicalize(directory).ok());
+        if place.is_some_and(|place| place.starts_with(&source)) {
+            bail!("{}: the output lies inside {}, which it is made from", self.path.display(), from.display());
+        }
+        Ok(())
+    }
+}
+
+fn finish(unfinished: &Path, permissions: Option<Permissions>) -> std::io::Result<()> {
+    let file = fs::File::open(unfinished)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
+    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    fn write(path: &Path, existing: Existing, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        Output { path, existing, access: Access::Umask, made_from: None }.write(make)
+    }
+
+    fn fill(text: &'static str) -> impl FnOnce(&Path) -> Result<()> {
+        move |to| Ok(fs::write(to, text)?)
+    }
 
     #[test]
     fn what_stands_there_is_only_replaced_when_asked_and_only_by_a_whole_file() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("new/out");
-        let fill = |text: &'static str| move |to: &Path| Ok(fs::write(to, text)?);
         write(&path, Existing::Refuse, fill("one")).unwrap();
         let refused = write(&path, Existing::Refuse, fill("two")).unwrap_err().to_string();
         assert!(refused.ends_with("exists, and was not touched (--force replaces it)"), "{refused}");
@@ -89,27 +134,89 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_or_device_is_never_replaced() {
+    fn a_file_that_appears_meanwhile_is_not_replaced() {
         let place = tempfile::tempdir().unwrap();
-        let refused = write(place.path(), Existing::Replace, |_| Ok(())).unwrap_err().to_string();
-        assert!(refused.ends_with("is not a regular file, and was not touched"), "{refused}");
+        let path = place.path().join("out");
+        let refused = write(&path, Existing::Refuse, |to| {
+            fs::write(&path, "somebody else's")?;
+            Ok(fs::write(to, "ours")?)
+        });
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.ends_with("exists, and was not touched (--force replaces it)"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "somebody else's");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
-    fn newer_means_newer_than_every_file_of_every_input() {
+    fn a_replaced_file_keeps_its_mode_and_a_private_one_is_its_owners() {
         let place = tempfile::tempdir().unwrap();
-        let at = |name: &str, seconds: u64| {
-            let path = place.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, "").unwrap();
-            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            fs::File::open(&path).unwrap().set_modified(time).unwrap();
-            path
-        };
-        let (old, output, new) = (at("old", 10), at("output", 20), at("new", 30));
-        assert!(is_newer(&output, std::slice::from_ref(&old)).unwrap());
-        assert!(!is_newer(&output, &[old, new]).unwrap());
-        assert!(!is_newer(&place.path().join("none"), &[]).unwrap());
-        assert!(is_newer(&output, &[place.path().join("none")]).is_err());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        for (name, access, before, during, after) in [
+            ("new and private", Access::Owner, None, 0o600, 0o600),
+            ("private before", Access::Umask, Some(0o600), 0o600, 0o600),
+            ("for a group before", Access::Owner, Some(0o640), 0o600, 0o640),
+            ("for all before", Access::Umask, Some(0o604), 0o600, 0o604),
+            ("read-only before", Access::Umask, Some(0o444), 0o600, 0o444),
+        ] {
+            let path = &place.path().join(name);
+            if let Some(before) = before {
+                fs::write(path, "").unwrap();
+                fs::set_permissions(path, Permissions::from_mode(before)).unwrap();
+            }
+            let output = Output { path, existing: Existing::Replace, access, made_from: None };
+            let mut found = 0;
+            let make = |to: &Path| {
+                found = mode(to);
+                Ok(())
+            };
+            output.write(make).unwrap();
+            assert_eq!(found, during, "{name}, while it is made");
+            assert_eq!(mode(path), after, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_file_or_cannot_be_looked_at_is_never_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("file");
+        fs::write(&file, "").unwrap();
+        for (path, why) in [
+            (place.path(), "is not a regular file, and was not touched"),
+            (&file.join("below"), "Not a directory (os error 20)"),
+        ] {
+            let refused = format!("{:#}", write(path, Existing::Replace, |_| Ok(())).unwrap_err());
+            assert!(refused.ends_with(why), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_output_inside_of_what_it_is_made_from_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let from = place.path().join("from");
+        fs::create_dir_all(from.join("below")).unwrap();
+        std::os::unix::fs::symlink(&from, place.path().join("link")).unwrap();
+        for (path, source, refused) in [
+            ("from/out", "from", true),
+            ("from/below/out", "from", true),
+            ("from/not/yet/out", "from", true),
+            ("link/out", "from", true),
+            ("from/out", "link", true),
+            ("from/below/../out", "from", true),
+            ("out", "from", false),
+            ("from/../out", "from", false),
+            ("from-too/out", "from", false),
+            ("from/out", "from/below", false),
+        ] {
+            let (path, source) = (&place.path().join(path), &place.path().join(source));
+            let output = Output { path, existing: Existing::Replace, access: Access::Umask, made_from: Some(source) };
+            match output.write(fill("")) {
+                Ok(()) => assert!(!refused, "{path:?} from {source:?}"),
+                Err(error) => {
+                    let want = format!("the output lies inside {}, which it is made from", source.display());
+                    assert!(refused && error.to_string().ends_with(&want), "{path:?} from {source:?}: {error}");
+                }
+            }
+            assert!(!from.join("not").exists(), "nothing is made inside");
+        }
     }
 }

@@ -1,8 +1,15 @@
 //! Running the programs of other packages: one that is missing or fails is an error that says what to do.
 
 use anyhow::{Context, Result, bail};
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::{Command, Output, Stdio};
+
+/// Where programs are when nobody says so.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where mke2fs and debugfs are.
+const SYSTEM_PATH: &str = "/usr/sbin:/sbin";
 
 /// A program and the Debian package that has it.
 #[derive(Clone, Copy)]
@@ -25,9 +32,8 @@ pub const MKSQUASHFS: Tool = Tool { program: "mksquashfs", package: "squashfs-to
 impl Tool {
     /// A command with the directories of system programs in its search path, where a plain user's shell has none.
     pub fn command(self) -> Command {
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(self.program);
-        command.env("PATH", format!("{path}:/usr/sbin:/sbin")).stdin(Stdio::null());
+        command.env("PATH", search_path(&std::env::var_os("PATH").unwrap_or_default())).stdin(Stdio::null());
         command
     }
 
@@ -56,9 +62,35 @@ impl Tool {
     }
 }
 
+/// Without the empty elements of `inherited`, each of which would be the current directory.
+fn search_path(inherited: &OsStr) -> OsString {
+    let elements = |path| <[u8]>::split(path, |&byte| byte == b':').filter(|element| !element.is_empty());
+    let mut path: Vec<&[u8]> = elements(inherited.as_bytes()).collect();
+    if path.is_empty() {
+        return DEFAULT_PATH.into();
+    }
+    path.extend(elements(SYSTEM_PATH.as_bytes()));
+    OsString::from_vec(path.join(&b':'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_never_looked_for_in_the_current_directory() {
+        let default = DEFAULT_PATH.as_bytes();
+        for (inherited, want) in [
+            (&b""[..], default),
+            (b":", default),
+            (b"/bin", b"/bin:/usr/sbin:/sbin"),
+            (b":/bin::/usr/bin:", b"/bin:/usr/bin:/usr/sbin:/sbin"),
+            (b"/caf\xe9", b"/caf\xe9:/usr/sbin:/sbin"),
+        ] {
+            let path = search_path(OsStr::from_bytes(inherited));
+            assert_eq!(path.as_bytes(), want, "{}", inherited.escape_ascii());
+        }
+    }
 
     #[test]
     fn a_missing_program_names_its_package() {

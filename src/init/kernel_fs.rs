@@ -2,7 +2,9 @@
 
 use crate::failure::{Doing, Failure};
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
+use std::path::Path;
 
 /// One mount.
 pub struct KernelFs {
@@ -18,8 +20,8 @@ pub struct KernelFs {
 
 const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
-/// In the order in which they are mounted, and moved into the root at the end. The options are systemd's, which finds
-/// them mounted and leaves them so.
+/// In the order in which they are mounted, and moved into the root at the end. systemd finds them mounted
+/// and leaves them as they are.
 pub const KERNEL_FS: [KernelFs; 4] = [
     KernelFs { kind: "devtmpfs", target: "/dev", flags: MountFlags::NOSUID, options: "mode=0755" },
     KernelFs { kind: "proc", target: "/proc", flags: QUIET, options: "" },
@@ -44,13 +46,15 @@ pub fn mount_all() -> Result<(), Failure> {
 
 /// Makes a directory of mode 0755 that may exist already.
 pub fn make_directory(path: &str) -> Result<(), Failure> {
-    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
-        Err(rustix::io::Errno::EXIST) => Ok(()),
-        made => made.doing(|| format!("making the directory {path}")),
-    }
+    let made = match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+        Err(Errno::EXIST) if Path::new(path).is_dir() => Ok(()),
+        Err(Errno::EXIST) => Err(Errno::NOTDIR),
+        made => made,
+    };
+    made.doing(|| format!("making the directory {path}"))
 }
 
-/// Mount options as the kernel takes them; the texts are ours and hold no zero byte, so nothing is ever cut off.
+/// A text as the kernel takes it. It is ours or from the command line, where no zero byte can be; one would empty it.
 pub fn c_string(text: &str) -> std::ffi::CString {
     std::ffi::CString::new(text).unwrap_or_default()
 }

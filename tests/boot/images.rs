@@ -149,7 +149,7 @@ fn an_init_that_cannot_start_is_said() -> Result<()> {
             "/sbin/init is a program that is loaded by /lib64/ld-linux-x86-64.so.2, which the root cannot give: \
              no such file or directory",
         ),
-        (no_place, "moving /dev to /newroot/dev: not a directory"),
+        (no_place, "making the directory /newroot/dev: not a directory"),
     ] {
         Boot::kernel("").scsi(&Partition::with_root(&root, Format::Erofs)?.disk()?).to_rescue(sentence)?;
     }

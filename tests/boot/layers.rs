@@ -110,9 +110,11 @@ fn a_scratch_disk_whose_formatting_was_cut_short_is_formatted_again() -> Result<
 fn a_scratch_layer_that_cannot_be_built_on_is_said() -> Result<()> {
     let (disk, scratch) = (partition()?.disk()?, Partition::empty()?.file("upper", b"in the way")?.disk_labelled("x")?);
     let boot = Boot::kernel("cowspace=/dev/sdb").scsi(&disk).scsi(&scratch);
-    boot.to_rescue(
-        "mounting the overlay of /run/vm/cowspace/upper, /run/vm/bootmnt/config/templates:/run/vm/fs on /newroot: ",
-    )?;
+    boot.to_rescue("making the directory /run/vm/cowspace/upper: not a directory")?;
+    let mut protected = qemu::Disk::scsi(&scratch.path);
+    protected.writes = qemu::Writes::Refused;
+    let boot = Boot::kernel("cowspace=/dev/sdb").scsi(&disk).disk(protected);
+    boot.to_rescue("mounting /dev/sdb on /run/vm/cowspace as ext4: read-only file system")?;
     let boot = Boot::kernel("cowspace=LABEL=dock0").scsi(&disk);
     boot.to_rescue("cowspace=/dev/sda is the boot partition, which takes no scratch layer")?;
     let image = Root::empty()?.pack(Format::Squashfs)?;
