@@ -1,2 +1,166 @@
-//! (room to be written)
-fn main() {}
+//! The kernel room's tool: from fragments, patches and a source to `build/kernel/<config>/vmlinuz`, and nothing twice.
+
+mod fragment;
+mod kconfig;
+mod key;
+mod make;
+mod places;
+mod progress;
+mod series;
+mod source;
+mod spec;
+mod stamp;
+mod tools;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use argh::FromArgs;
+
+use fragment::Asked;
+use make::Log;
+use places::Places;
+use series::Patch;
+use source::Source;
+use spec::{Configuration, Spec};
+use stamp::Stamp;
+use tree::Tree;
+
+/// Builds dock0's kernel from kernel-configs/ and patches/.
+#[derive(FromArgs)]
+struct Args {
+    #[argh(subcommand)]
+    command: Command,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Command {
+    Build(Build),
+    FragmentCheck(FragmentCheck),
+}
+
+/// Build a configuration's kernel, if anything it is made of has changed.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "build")]
+struct Build {
+    /// a configuration of kernel-configs/kernel.toml (default: linode)
+    #[argh(positional, default = "String::from(\"linode\")")]
+    config: String,
+}
+
+/// Only merge a configuration's fragments and check that every option survived.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "fragment-check")]
+struct FragmentCheck {
+    /// a configuration of kernel-configs/kernel.toml (default: linode)
+    #[argh(positional, default = "String::from(\"linode\")")]
+    config: String,
+}
+
+fn main() -> ExitCode {
+    let args: Args = argh::from_env();
+    let done = match args.command {
+        Command::Build(build) => build_kernel(&build.config),
+        Command::FragmentCheck(check) => check_fragments(&check.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kernel: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything a kernel is made of, read but not yet acted on.
+struct Recipe {
+    timestamp: String,
+    configuration: Configuration,
+    asked: Vec<Asked>,
+    patches: Vec<Patch>,
+    source: Source,
+}
+
+impl Recipe {
+    fn read(places: &Places, config: &str) -> Result<Self> {
+        let mut spec = Spec::read(&places.kernel_toml())?;
+        let configuration = spec.take_configuration(config)?;
+        let asked = fragment::read_all(&places.fragments, &configuration.fragments)?;
+        let patches = series::read(&places.patches)?;
+        let source = source::choose(&spec, source::read_kernel_source()?.as_deref())?;
+        Ok(Self { timestamp: spec.timestamp, configuration, asked, patches, source })
+    }
+}
+
+fn build_kernel(config: &str) -> Result<()> {
+    let places = Places::find(config)?;
+    let recipe = Recipe::read(&places, config)?;
+    let key = key::of_build(&recipe, &tools::compiler_version()?);
+    if say_if_current(&places, config, &key) {
+        return Ok(());
+    }
+    tools::require(&recipe.source, &recipe.asked)?;
+    let _lock = places.lock()?;
+    // Whoever held the lock may have built this very kernel.
+    if say_if_current(&places, config, &key) {
+        return Ok(());
+    }
+    let mut log = Log::create(&places.log)?;
+    let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
+    let last = stamp::read_last(&places).and_then(|stamp| stamp.effort);
+    let expected = if tree.objects(config).exists() { None } else { Some(last.unwrap_or_else(make::first_estimate)) };
+    kconfig::merge(&tree, config, &recipe.asked, &mut log)?;
+    let spent = make::build_image(&tree, config, &recipe.timestamp, expected, &mut log)?;
+    let bytes = check_budget(&tree, config, recipe.configuration.budget)?;
+    // A build that only redid a part says nothing about the next one from nothing.
+    let effort = if expected.is_some() { Some(spent) } else { last };
+    install(&places, &tree, config, Stamp { key, version: tree.version()?, bytes, effort })?;
+    tree::prune_others(&places, &tree)
+}
+
+fn say_if_current(places: &Places, config: &str, key: &str) -> bool {
+    let current = stamp::read_current(places, key);
+    if let Some(stamp) = &current {
+        println!("kernel {config} {} is up to date ({} bytes)", stamp.version, stamp.bytes);
+    }
+    current.is_some()
+}
+
+fn check_fragments(config: &str) -> Result<()> {
+    let places = Places::find(config)?;
+    let recipe = Recipe::read(&places, config)?;
+    tools::require(&recipe.source, &recipe.asked)?;
+    let _lock = places.lock()?;
+    let mut log = Log::create(&places.check_log)?;
+    let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
+    kconfig::merge(&tree, &format!("{config}-check"), &recipe.asked, &mut log)?;
+    println!("kernel {config} {}: all {} options survived the merge", tree.version()?, recipe.asked.len());
+    Ok(())
+}
+
+/// A kernel over its budget is a failure, not a warning: every VM downloads it and holds it in memory.
+fn check_budget(tree: &Tree, config: &str, budget: u64) -> Result<u64> {
+    let image = tree.image(config);
+    let bytes = places::size_of(&image)?;
+    if bytes > budget {
+        bail!(
+            "{} is {bytes} bytes, {} more than the budget of {budget} in kernel-configs/kernel.toml",
+            image.display(),
+            bytes - budget
+        );
+    }
+    Ok(bytes)
+}
+
+/// The old stamp goes first and the new one comes last, so no stamp ever stands beside a kernel it does not describe.
+fn install(places: &Places, tree: &Tree, config: &str, stamp: Stamp) -> Result<()> {
+    stamp::remove(places)?;
+    places::replace_file(&tree.image(config), &places.vmlinuz)?;
+    places::replace_file(&tree.dot_config(config), &places.config)?;
+    places::replace_file(&tree.system_map(config), &places.system_map)?;
+    stamp.write(places)?;
+    println!("kernel {config} {}: {} bytes in {}", stamp.version, stamp.bytes, places.vmlinuz.display());
+    Ok(())
+}

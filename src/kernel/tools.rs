@@ -1,0 +1,94 @@
+//! The programs and headers a kernel build needs, each with the Debian package that brings it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::fragment::{Asked, Value};
+use crate::source::Source;
+
+/// Every build needs these: (program, package).
+const ALWAYS: [(&str, &str); 11] = [
+    ("make", "make"),
+    ("gcc", "gcc"),
+    ("ld", "binutils"),
+    ("flex", "flex"),
+    ("bison", "bison"),
+    ("bc", "bc"),
+    ("perl", "perl"),
+    ("patch", "patch"),
+    ("tar", "tar"),
+    ("xz", "xz-utils"),
+    ("find", "findutils"),
+];
+
+/// The kernel packs itself with these: (option, program, package).
+const PACKERS: [(&str, &str, &str); 3] = [
+    ("CONFIG_KERNEL_LZ4", "lz4", "lz4"),
+    ("CONFIG_KERNEL_ZSTD", "zstd", "zstd"),
+    ("CONFIG_KERNEL_GZIP", "gzip", "gzip"),
+];
+
+/// objtool is compiled against these: (header, package).
+const HEADERS: [(&str, &str); 2] = [("gelf.h", "libelf-dev"), ("stdlib.h", "libc6-dev")];
+
+/// The compiler's name and version, one line: another compiler builds another kernel.
+pub fn compiler_version() -> Result<String> {
+    require_programs(&[("gcc", "gcc")])?;
+    let output = Command::new("gcc").arg("--version").output().context("asking gcc for its version")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.lines().next().map(str::to_owned).context("gcc --version said nothing")
+}
+
+/// Fails with the names of all that is missing and the command that installs it.
+pub fn require(source: &Source, asked: &[Asked]) -> Result<()> {
+    let mut programs = ALWAYS.to_vec();
+    let is_on = |name: &str| asked.iter().any(|one| one.option == name && one.value == Value::Is("y".to_owned()));
+    programs.extend(PACKERS.iter().filter(|packer| is_on(packer.0)).map(|packer| (packer.1, packer.2)));
+    if matches!(source, Source::Url { .. }) {
+        programs.push(("curl", "curl"));
+    }
+    require_programs(&programs)?;
+    let missing = HEADERS.into_iter().filter(|header| !has_header(header.0));
+    refuse_missing(&missing.collect::<Vec<_>>())
+}
+
+fn require_programs(programs: &[(&str, &str)]) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| is_program(&folder.join(name)));
+    let missing = programs.iter().copied().filter(|program| !is_there(program.0));
+    refuse_missing(&missing.collect::<Vec<_>>())
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn has_header(name: &str) -> bool {
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-fsyntax-only", "-include", name, "-x", "c", "/dev/null"]).stderr(Stdio::null());
+    // A gcc that cannot be started counts as a header that is missing: either way something has to be installed.
+    gcc.status().is_ok_and(|status| status.success())
+}
+
+fn refuse_missing(missing: &[(&str, &str)]) -> Result<()> {
+    let names = missing.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let packages = missing.iter().map(|(_, package)| *package).collect::<Vec<_>>().join(" ");
+    ensure!(missing.is_empty(), "to build a kernel, install what is missing ({names}): apt-get install {packages}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        require_programs(&[("sh", "dash")]).unwrap();
+        let error = require_programs(&[("sh", "dash"), ("no-such-flex", "flex"), ("no-such-bc", "bc")]).unwrap_err();
+        let sentence = "to build a kernel, install what is missing (no-such-flex, no-such-bc): apt-get install flex bc";
+        assert_eq!(error.to_string(), sentence);
+    }
+}
