@@ -2,7 +2,7 @@
 
 # The target init is built for; x86_64-unknown-linux-musl works where that target is installed.
 TARGET := "x86_64-unknown-linux-gnu"
-# Where built things go, and the tools that make them.
+# How static programs are built, where they are then, and the tool that builds with them.
 static := 'RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile init --target ' + TARGET
 built := "target" / TARGET / "init"
 dock0 := "target/debug/dock0"
@@ -59,7 +59,8 @@ root: tools
 # Build the demo's boot disk: kernel, initrd, root image and examples/config
 disk: kernel initrd root
     @{{dock0}} disk --if-changed --output build/disk.img --config examples/config \
-        kernel=$(target/debug/kernel version)@build/kernel/linode/vmlinuz initrd=0.1.0@build/initrd.img vm_root=demo@build/vm_root.erofs
+        kernel=$(sed -n 's/^version = "\(.*\)"/\1/p' build/kernel/linode/stamp.toml)@build/kernel/linode/vmlinuz \
+        initrd=demo@build/initrd.img vm_root=demo@build/vm_root.erofs
 
 # Check licences and sources of all dependencies (needs cargo-deny)
 deny:

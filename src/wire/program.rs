@@ -11,7 +11,7 @@ pub const PROBE_LEN: usize = 4096;
 pub enum Program<'b> {
     /// Begins with `#!` and this path.
     Script(&'b [u8]),
-    /// An ELF program for x86-64 with this dynamic loader, or without one.
+    /// An ELF program for x86-64 with this dynamic loader, or without one; or one for i386, of which no loader is told.
     Elf(Option<&'b [u8]>),
     /// An ELF program for another machine (its `e_machine`).
     ForeignElf(u16),
@@ -41,9 +41,13 @@ fn elf(start: &[u8]) -> Option<Program<'_>> {
     const CLASS_64: u8 = 2;
     const LITTLE_ENDIAN: u8 = 1;
     const X86_64: u16 = 62;
+    const I386: u16 = 3;
     const PT_INTERP: u32 = 3;
     let [class, order] = take(start, 4)?;
     let machine = le16(start, 18)?;
+    if machine == I386 {
+        return Some(Program::Elf(None)); // for a kernel with 32-bit support, which only the kernel can tell
+    }
     if (class, order, machine) != (CLASS_64, LITTLE_ENDIAN, X86_64) {
         return Some(Program::ForeignElf(machine));
     }
@@ -98,6 +102,7 @@ mod tests {
             ("static", &elf_with(62, None), Program::Elf(None)),
             ("dynamic", &dynamic, Program::Elf(Some(b"/lib64/ld-linux-x86-64.so.2"))),
             ("loader beyond the page", &dynamic[..125], Program::Elf(None)),
+            ("i386", &elf_with(3, None), Program::Elf(None)),
             ("arm64", &elf_with(183, None), Program::ForeignElf(183)),
             ("cut off", b"\x7fELF\x02\x01", Program::Unknown),
         ] {
