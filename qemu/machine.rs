@@ -42,7 +42,7 @@ pub struct Machine {
 pub enum Board {
     /// PCI Express, QEMU's `q35`.
     Q35,
-    /// The old one, QEMU's `pc` (i440FX): what Linode shows to its guests.
+    /// The old one, QEMU's `pc` (i440FX).
     Pc,
 }
 

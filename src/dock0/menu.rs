@@ -108,7 +108,9 @@ impl Menu {
     fn command_line(&self, release: &str) -> String {
         let Menu { label, baud, extra, .. } = self;
         // panic=: a kernel that gives up tries again, and its menu can fall back. net.ifnames=0: Linode's names.
-        let fixed = format!("root=LABEL={label} dock0.release={release} console=ttyS0,{baud}n8 net.ifnames=0 panic=10");
+        // loglevel=6: our steps and what is odd. All of the kernel's own steps take a serial line seconds to show.
+        let console = format!("console=ttyS0,{baud}n8 loglevel=6");
+        let fixed = format!("root=LABEL={label} dock0.release={release} {console} net.ifnames=0 panic=10");
         if extra.is_empty() { fixed } else { format!("{fixed} {extra}") }
     }
 }
@@ -132,7 +134,9 @@ mod tests {
     fn both_menus_offer_latest_and_five_archives_and_fall_back_through_them() {
         let menu = Menu { timeout: 7, ..Menu::default() };
         let line = |release| {
-            format!("root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 net.ifnames=0 panic=10\n")
+            format!(
+                "root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 loglevel=6 net.ifnames=0 panic=10\n"
+            )
         };
         for (text, fallback, kernel, timeout) in [
             (menu.grub_cfg(), "set fallback=\"1 2 3 4 5 6\"\n", "linux", "set timeout=7\n"),
@@ -157,7 +161,7 @@ mod tests {
             (with("dock0", "x;reboot"), "the kernel command line has ';'"),
             (
                 with("dock0", &"x".repeat(200)),
-                "the kernel command line has 283 bytes, and GRUB Legacy hands on no more than 255",
+                "the kernel command line has 294 bytes, and GRUB Legacy hands on no more than 255",
             ),
         ] {
             let error = menu.check().unwrap_err().to_string();

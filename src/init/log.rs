@@ -4,7 +4,8 @@ use std::fmt::Arguments;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// How much a line matters: the kernel's levels (linux/kern_levels.h). `quiet` on the command line hides [`Level::Info`].
+/// How much a line matters: the kernel's levels (linux/kern_levels.h). The kernel tells its own steps at 6, so that
+/// `loglevel=6` shows ours alone; `quiet` shows neither.
 #[derive(Clone, Copy)]
 pub enum Level {
     /// A sentence that ends the boot.
@@ -12,7 +13,7 @@ pub enum Level {
     /// Something was left out, and the boot goes on.
     Warning = 4,
     /// A step.
-    Info = 6,
+    Notice = 5,
 }
 
 /// Writes one line; before /dev is there, to the console that the kernel opened for us.
@@ -46,7 +47,7 @@ fn printable(line: &str) -> String {
 
 /// Says a step, before it starts.
 macro_rules! say {
-    ($($words:tt)*) => { $crate::log::write($crate::log::Level::Info, format_args!($($words)*)) };
+    ($($words:tt)*) => { $crate::log::write($crate::log::Level::Notice, format_args!($($words)*)) };
 }
 
 /// Says what was left out although the boot goes on.
