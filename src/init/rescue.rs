@@ -1,7 +1,7 @@
 //! The one exit for whatever goes wrong: say it, write it down, and do what the command line wants done then.
 //!
 //! It works from the first instruction on, with whatever is mounted by then, and from a panic hook: what it needs to know
-//! is told to it beforehand, in two statics.
+//! is told to it beforehand, in statics.
 
 use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wire::cmdline::{RESCUE_SECONDS, RescuePolicy};
@@ -30,6 +31,9 @@ const REMIND: u32 = 10;
 
 static POLICY: OnceLock<RescuePolicy> = OnceLock::new();
 static BOOT_PARTITION: OnceLock<File> = OnceLock::new();
+
+/// Whether a rescue is under way: there is only one, whoever comes second.
+static UNDER_WAY: AtomicBool = AtomicBool::new(false);
 
 /// What to end with. Only the first call counts.
 pub fn obey(policy: RescuePolicy) {
@@ -56,12 +60,21 @@ pub fn catch_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
-        rescue(&Failure::new(format!("a defect in dock0 itself: {message}{place}")))
+        let failure = Failure::new(format!("a defect in dock0 itself: {message}{place}"));
+        if UNDER_WAY.load(Ordering::Relaxed) {
+            // The rescue itself is at fault, or no longer alone. There is nothing left to try.
+            alarm!("{failure}: rebooting");
+            end(RebootCommand::Restart)
+        }
+        rescue(&failure)
     }));
 }
 
 /// Says the failure, writes it down, and never comes back: PID 1 must not end, or the kernel panics.
 pub fn rescue(failure: &Failure) -> ! {
+    if UNDER_WAY.swap(true, Ordering::Relaxed) {
+        stand_still() // the boot and the watch over it have both failed; the first one goes on
+    }
     alarm!("the boot has failed: {failure}");
     if let Some(boot_partition) = BOOT_PARTITION.get() {
         let sentence = failure.to_string();
@@ -153,6 +166,10 @@ fn end(command: RebootCommand) -> ! {
     if let Err(error) = rustix::system::reboot(command) {
         alarm!("the kernel refused ({}): standing still", error.words());
     }
+    stand_still()
+}
+
+fn stand_still() -> ! {
     loop {
         sleep(Duration::from_secs(3600));
     }

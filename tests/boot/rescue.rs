@@ -41,6 +41,17 @@ fn a_boot_that_hangs_is_rescued() -> Result<()> {
     Ok(())
 }
 
+/// The watch must not cut short what a failure has begun: a countdown, or a person in a shell.
+#[test]
+fn a_rescue_is_not_rescued() -> Result<()> {
+    let disk = Partition::with_probe()?.disk()?;
+    let words = "dock0.drill=error dock0.deadline=3 dock0.wait=0";
+    let console = Boot::kernel(words).and("dock0.rescue=reboot:8").scsi(&disk).to_end()?;
+    assert_eq!(console.matches("the boot has failed").count(), 1, "{console}");
+    assert!(console.contains("rebooting in 8 s"), "{console}");
+    Ok(())
+}
+
 /// Nobody sees this one fail, so all depends on what is written down; PID 1 has not even a descriptor to speak to.
 #[test]
 fn a_vm_without_a_console_fails_no_differently() -> Result<()> {
