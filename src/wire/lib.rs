@@ -13,3 +13,6 @@ pub mod seed;
 pub mod superblock;
 pub mod uevent;
 mod words;
+
+#[cfg(test)]
+mod noise_tests;

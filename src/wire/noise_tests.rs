@@ -1,0 +1,74 @@
+//! Noise for every parser: twenty thousand inputs of random length that begin like the real thing, the same at every run.
+//! Nothing is asserted but that they return, with overflow checks on, and that what they return lies in the input.
+
+extern crate std;
+
+use crate::{program, seed, superblock, uevent};
+use std::vec::Vec;
+
+/// A linear congruential generator (Knuth's MMIX constants).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap()
+    }
+
+    /// Up to `longest` bytes, half of them zeros as in real superblocks, with some of these pieces written over them.
+    fn input(&mut self, longest: usize, pieces: &[(usize, &[u8])]) -> Vec<u8> {
+        let mut bytes = std::vec![0; self.next() % longest];
+        for byte in &mut bytes {
+            let noise = self.next();
+            *byte = if noise % 2 == 0 { 0 } else { u8::try_from(noise >> 8 & 0xff).unwrap() };
+        }
+        for (offset, piece) in pieces {
+            if self.next() % 4 != 0 && offset + piece.len() <= bytes.len() {
+                bytes[*offset..offset + piece.len()].copy_from_slice(piece);
+            }
+        }
+        bytes
+    }
+}
+
+#[test]
+fn superblocks() {
+    let mut noise = Noise(1);
+    let pieces: [(usize, &[u8]); 4] =
+        [(1024 + 0x38, &[0x53, 0xef]), (1024, &[0xe2, 0xe1, 0xf5, 0xe0]), (0, b"hsqs"), (28, &[4, 0])];
+    let found = (0..20_000).filter(|_| superblock::identify(&noise.input(2000, &pieces)).is_some()).count();
+    assert!(found > 1000, "only {found} inputs came past the magic numbers");
+}
+
+#[test]
+fn programs() {
+    let mut noise = Noise(2);
+    let elf: [(usize, &[u8]); 5] = [
+        (0, b"\x7fELF\x02\x01"),
+        (18, &[62, 0]),
+        (32, &[64, 0, 0, 0, 0, 0, 0, 0]),
+        (54, &[56, 0]),
+        (64, &[3, 0, 0, 0]),
+    ];
+    for _ in 0..20_000 {
+        for input in [noise.input(300, &elf), noise.input(40, &[(0, b"#!")])] {
+            match program::identify(&input) {
+                program::Program::Script(path) | program::Program::Elf(Some(path)) => {
+                    assert!(path.len() <= input.len())
+                }
+                program::Program::Elf(None) | program::Program::ForeignElf(_) | program::Program::Unknown => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn seeds_and_events() {
+    let mut noise = Noise(3);
+    for _ in 0..2_000 {
+        let input = noise.input(9000, &[]);
+        let blocks = seed::blocks(&input).flatten().count();
+        assert!(blocks * 4104 <= input.len());
+        uevent::is_new_block_device(&noise.input(200, &[(0, b"add@"), (20, b"\0SUBSYSTEM=block\0")]));
+    }
+}
