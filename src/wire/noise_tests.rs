@@ -20,10 +20,10 @@ impl Noise {
         let mut bytes = std::vec![0; self.next() % longest];
         for byte in &mut bytes {
             let noise = self.next();
-            *byte = if noise % 2 == 0 { 0 } else { u8::try_from(noise >> 8 & 0xff).unwrap() };
+            *byte = if noise.is_multiple_of(2) { 0 } else { u8::try_from(noise >> 8 & 0xff).unwrap() };
         }
         for (offset, piece) in pieces {
-            if self.next() % 4 != 0 && offset + piece.len() <= bytes.len() {
+            if !self.next().is_multiple_of(4) && offset + piece.len() <= bytes.len() {
                 bytes[*offset..offset + piece.len()].copy_from_slice(piece);
             }
         }
