@@ -1,5 +1,7 @@
 //! The key of a build: a digest over everything the kernel's bytes depend on. An unchanged key means nothing to do.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::Recipe;
@@ -28,7 +30,7 @@ impl Parts {
     }
 }
 
-/// The key of a whole build. Comments in fragments are not part of it.
+/// The key of a whole build. Comments in fragments and the order of options are not part of it.
 pub fn of_build(recipe: &Recipe, compiler: &str) -> String {
     let mut parts = Parts::new();
     parts.add("recipe", RECIPE);
@@ -36,13 +38,20 @@ pub fn of_build(recipe: &Recipe, compiler: &str) -> String {
     parts.add("timestamp", recipe.timestamp.as_bytes());
     parts.add("budget", &recipe.configuration.budget.to_le_bytes());
     parts.add("tree", of_tree(&recipe.source, &recipe.patches).as_bytes());
-    for Asked { option, value, .. } in &recipe.asked {
-        match value {
-            Value::Off => parts.add("off", option.as_bytes()),
-            Value::Is(value) => parts.add("is", format!("{option}={value}").as_bytes()),
-        }
-    }
+    parts.add("options", list_options(&recipe.asked).as_bytes());
     parts.finish()
+}
+
+/// The options in one order, each once: no two contradict one another, so neither order nor repetition means anything.
+fn list_options(asked: &[Asked]) -> String {
+    let lines: BTreeSet<String> = asked
+        .iter()
+        .map(|Asked { option, value, .. }| match value {
+            Value::Off => format!("# {option} is not set\n"),
+            Value::Is(value) => format!("{option}={value}\n"),
+        })
+        .collect();
+    lines.into_iter().collect()
 }
 
 /// The key of an unpacked and patched source.
@@ -76,10 +85,11 @@ mod tests {
 
     #[test]
     fn each_input_changes_the_key() {
-        let rows: [(&str, Change, bool); 9] = [
+        let rows: [(&str, Change, bool); 10] = [
             ("nothing", |_| {}, false),
             ("a comment above an option", |recipe| recipe.asked[0].line = 2, false),
             ("an option moves to another fragment", |recipe| recipe.asked[0].fragment = "g".into(), false),
+            ("an option said twice", |recipe| recipe.asked.push(recipe.asked[0].clone()), false),
             ("an option's value", |recipe| recipe.asked[0].value = Value::Off, true),
             ("the timestamp", |recipe| recipe.timestamp = "Tuesday".into(), true),
             ("the budget", |recipe| recipe.configuration.budget = 11, true),
