@@ -36,7 +36,7 @@ lint:
 tools:
     cargo build -p dock0 -p kernel -p qemu
 
-# Build the kernel from source into build/kernel/CONFIG (about 5 minutes; nothing is built twice)
+# Build the kernel from source into build/kernel/CONFIG (ten minutes or more on two cores; nothing is built twice)
 kernel CONFIG="linode": tools
     @target/debug/kernel build {{CONFIG}}
 

@@ -107,10 +107,11 @@ impl Menu {
 
     fn command_line(&self, release: &str) -> String {
         let Menu { label, baud, extra, .. } = self;
-        // panic=: a kernel that gives up tries again, and its menu can fall back. net.ifnames=0: Linode's names.
+        // panic=: a kernel that gives up tries again, and its menu can fall back; oops=panic: one that loses a worker gives
+        // up, where it might stand still for ever. net.ifnames=0: Linode's names.
         // loglevel=6: our steps and what is odd. All of the kernel's own steps take a serial line seconds to show.
         let console = format!("console=ttyS0,{baud}n8 loglevel=6");
-        let fixed = format!("root=LABEL={label} dock0.release={release} {console} net.ifnames=0 panic=10");
+        let fixed = format!("root=LABEL={label} dock0.release={release} {console} net.ifnames=0 oops=panic panic=10");
         if extra.is_empty() { fixed } else { format!("{fixed} {extra}") }
     }
 }
@@ -135,7 +136,7 @@ mod tests {
         let menu = Menu { timeout: 7, ..Menu::default() };
         let line = |release| {
             format!(
-                "root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 loglevel=6 net.ifnames=0 panic=10\n"
+                "root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 loglevel=6 net.ifnames=0 oops=panic panic=10\n"
             )
         };
         for (text, fallback, kernel, timeout) in [
@@ -161,7 +162,7 @@ mod tests {
             (with("dock0", "x;reboot"), "the kernel command line has ';'"),
             (
                 with("dock0", &"x".repeat(200)),
-                "the kernel command line has 294 bytes, and GRUB Legacy hands on no more than 255",
+                "the kernel command line has 305 bytes, and GRUB Legacy hands on no more than 255",
             ),
         ] {
             let error = menu.check().unwrap_err().to_string();

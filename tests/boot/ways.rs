@@ -45,8 +45,7 @@ fn each_way_boots_the_disk_that_dock0_makes() -> Result<()> {
         words.push(facts.cmdline);
     }
     for cmdline in &words[1..] {
-        let ours =
-            "root=LABEL=dock0 dock0.release=latest console=ttyS0,19200n8 loglevel=6 net.ifnames=0 panic=10 probe.read=";
+        let ours = "root=LABEL=dock0 dock0.release=latest console=ttyS0,19200n8 loglevel=6 net.ifnames=0 oops=panic panic=10 probe.read=";
         assert!(cmdline.contains(ours), "{cmdline}");
     }
     Ok(())
