@@ -11,7 +11,7 @@ initrd_budget := "700000"
 
 # What can be done
 default:
-    @just --list --unsorted
+    @{{just_executable()}} --list --unsorted
 
 # Boot the demo VM through GRUB 2, as Linode does, to a login on the console (vm boot --help for more)
 boot *ARGS: disk

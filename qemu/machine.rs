@@ -116,7 +116,8 @@ pub enum Accel {
 pub enum Clock {
     /// The host's time.
     Host,
-    /// The number of executed instructions (1 ns each), so that the same boot shows the same times; implies TCG.
+    /// The number of executed instructions (1 ns each), so that times hardly depend on the host's load; where the guest
+    /// waits for a disk the clock jumps. Implies TCG.
     Instructions,
 }
 

@@ -63,7 +63,8 @@ struct BootArguments {
     /// with --until: print the console's lines that hold this text as well
     #[argh(option)]
     show: Option<String>,
-    /// count instructions instead of seconds, so that two runs show the same times; implies emulation
+    /// the guest's clock counts instructions, whatever else the host does, but jumps where the guest waits for a disk;
+    /// implies emulation
     #[argh(switch)]
     instructions: bool,
     /// how many seconds --until waits (default: 120)
@@ -152,7 +153,7 @@ fn disks(arguments: &BootArguments) -> Result<Vec<Disk>> {
         paths.push(qemu::repository().join("build/disk.img"));
     }
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
-        bail!("there is no disk {}; `just disk` makes build/disk.img", missing.display());
+        bail!("there is no disk {}; `./justw disk` makes build/disk.img", missing.display());
     }
     Ok(paths.into_iter().map(|path| Disk { writes, ..Disk::scsi(path) }).collect())
 }

@@ -63,7 +63,7 @@ fn wrong_arguments_are_named() {
     let table: [(&[&str], &str); 3] = [
         (&["--grub", "3"], "3: it must be 2 or legacy"),
         (&["--forward", "22"], "22: it must be two port numbers, HOST:GUEST"),
-        (&["--disk", "/nonexistent.img"], "there is no disk /nonexistent.img; `just disk` makes build/disk.img"),
+        (&["--disk", "/nonexistent.img"], "there is no disk /nonexistent.img; `./justw disk` makes build/disk.img"),
     ];
     for (arguments, wanted) in table {
         let output = vm(folder.path(), arguments);

@@ -40,7 +40,7 @@ struct DiskArguments {
     /// the disk image to make
     #[argh(option, short = 'o')]
     output: PathBuf,
-    /// its size: a number with K, M or G (512M)
+    /// its size: a number of bytes, or of K, M or G (512M)
     #[argh(option, default = "Size(512 << 20)")]
     size: Size,
     /// a directory that is laid over the VM's root
@@ -61,7 +61,7 @@ struct DiskArguments {
     /// replace the disk, but only if it, this command or anything it is made of changed
     #[argh(switch)]
     if_changed: bool,
-    /// NAME=VERSION@FILE: kernel, initrd and, unless the VM is to fetch it, vm_root
+    /// NAME=VERSION@FILE: kernel, initrd and vm_root
     #[argh(positional)]
     artifacts: Vec<ArtifactFile>,
 }

@@ -55,8 +55,8 @@ impl Progress {
 
 fn draw_bar(total: Option<u64>) -> Result<ProgressBar> {
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{bar:40} {pos}/{len} objects, {elapsed} so far"),
-        None => (ProgressBar::new_spinner(), "{spinner} {pos} objects, {elapsed} so far"),
+        Some(total) => (ProgressBar::new(total), "{bar:40} {pos}/{len} objects, {elapsed_precise} so far"),
+        None => (ProgressBar::new_spinner(), "{spinner} {pos} objects, {elapsed_precise} so far"),
     };
     bar.set_style(ProgressStyle::with_template(template)?);
     bar.enable_steady_tick(Duration::from_millis(200));
