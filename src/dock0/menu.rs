@@ -109,7 +109,7 @@ impl Menu {
         let Menu { label, baud, extra, .. } = self;
         // panic=: a kernel that gives up tries again, and its menu can fall back; oops=panic: one that loses a worker gives
         // up, where it might stand still for ever. net.ifnames=0: Linode's names.
-        // loglevel=6: our steps and what is odd. All of the kernel's own steps take a serial line seconds to show.
+        // loglevel=6: our steps and what is odd, and not the two hundred lines of the kernel's own steps around them.
         let console = format!("console=ttyS0,{baud}n8 loglevel=6");
         let fixed = format!("root=LABEL={label} dock0.release={release} {console} net.ifnames=0 oops=panic panic=10");
         if extra.is_empty() { fixed } else { format!("{fixed} {extra}") }
