@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Longer than any boot takes on a slow and busy machine; a boot that hangs fails here.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A machine about to boot, for as long as its disks are there.
 pub struct Boot<'d> {

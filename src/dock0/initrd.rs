@@ -134,12 +134,11 @@ fn compress(archive: &[u8]) -> Result<Vec<u8>> {
 
 /// An empty ext4 as the blocks that are not zeros.
 fn scratch_seed() -> Result<Vec<u8>> {
-    const LABEL: &str = "dock0-scratch";
     const ANY: &str = "d0c00000-0000-4000-8000-000000000000";
     let image = tempfile::NamedTempFile::new().context("making a temporary file")?;
     let mut command = MKE2FS.command();
     // Room in the tables to grow to any size; the same identifiers and times at every build.
-    command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-L", LABEL, "-U", ANY]);
+    command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-L", wire::seed::LABEL, "-U", ANY]);
     command.args(["-O", disk::FEATURES, "-E"]);
     command.arg(format!("hash_seed={ANY},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"));
     command.env("E2FSPROGS_FAKE_TIME", "1").arg(image.path()).arg((wire::seed::SIZE / wire::seed::BLOCK).to_string());

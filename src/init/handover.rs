@@ -9,7 +9,6 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -41,15 +40,13 @@ pub fn is_in_memory(path: &str) -> rustix::io::Result<bool> {
 pub fn check_init(new_root: &str, init: &str) -> Result<(), Failure> {
     let root = Path::new(new_root);
     // Without waiting: it may be a pipe.
-    let mut file = sys::open_below(root, Path::new(init), OFlags::RDONLY | OFlags::NONBLOCK)
+    let file = sys::open_below(root, Path::new(init), OFlags::RDONLY | OFlags::NONBLOCK)
         .doing(|| format!("looking for {init} in the root"))?;
     let meta = file.metadata().doing(|| format!("looking at {init}"))?;
     if !meta.is_file() || std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 == 0 {
         return Err(Failure::new(format!("{init} is not an executable file")));
     }
-    let mut start = Vec::with_capacity(program::PROBE_LEN);
-    let probe = u64::try_from(program::PROBE_LEN).unwrap_or(u64::MAX);
-    file.by_ref().take(probe).read_to_end(&mut start).doing(|| format!("reading {init}"))?;
+    let start = sys::read_start(&file, program::PROBE_LEN).doing(|| format!("reading {init}"))?;
     let (needs, kind) = match program::identify(&start) {
         Program::Script(interpreter) => (Some(interpreter), "a script for"),
         Program::Elf(loader) => (loader, "a program that is loaded by"),

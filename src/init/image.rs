@@ -8,7 +8,6 @@ use crate::sys;
 use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, mount, mount_move};
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use wire::superblock::{self, Kind};
 
@@ -29,16 +28,14 @@ impl Image {
     pub fn open(root: &str, path: &Path) -> Result<Self, Failure> {
         let shown = format!("{root}/{}", path.display());
         // Without waiting: it may be a pipe.
-        let mut file = sys::open_below(Path::new(root), path, OFlags::RDONLY | OFlags::NONBLOCK)
+        let file = sys::open_below(Path::new(root), path, OFlags::RDONLY | OFlags::NONBLOCK)
             .doing(|| format!("opening the image {shown}"))?;
         let meta = file.metadata().doing(|| format!("looking at the image {shown}"))?;
         if !meta.is_file() {
             return Err(Failure::new(format!("{shown} is no image of a root: it is not a file")));
         }
         let path = sys::path_of(&file).doing(|| format!("looking for the place of {shown}"))?;
-        let mut start = Vec::with_capacity(superblock::PROBE_LEN);
-        let probe = u64::try_from(superblock::PROBE_LEN).unwrap_or(u64::MAX);
-        file.by_ref().take(probe).read_to_end(&mut start).doing(|| format!("reading the image {path}"))?;
+        let start = sys::read_start(&file, superblock::PROBE_LEN).doing(|| format!("reading the image {path}"))?;
         let Some(superblock) = superblock::identify(&start) else {
             return Err(Failure::new(format!("{path} is no image of a root: neither EROFS nor squashfs nor ext4")));
         };

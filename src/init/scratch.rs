@@ -8,7 +8,7 @@ use crate::places::Places;
 use crate::sys;
 use rustix::mount::{MountFlags, mount};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use wire::seed;
 use wire::superblock::Kind;
@@ -61,10 +61,8 @@ fn foreign(path: &str) -> Failure {
 
 /// Whether a disk holds nothing, or what a formatting that was cut short has left.
 fn is_blank(path: &str) -> Result<bool, Failure> {
-    let mut start = Vec::with_capacity(BLANK);
-    let length = u64::try_from(BLANK).unwrap_or(u64::MAX);
-    let read = File::open(path).and_then(|device| device.take(length).read_to_end(&mut start));
-    read.doing(|| format!("reading the first megabyte of {path}"))?;
+    let start = File::open(path).and_then(|device| sys::read_start(&device, BLANK));
+    let start = start.doing(|| format!("reading the first megabyte of {path}"))?;
     Ok(start.starts_with(UNFINISHED) || start.iter().all(|&byte| byte == 0))
 }
 

@@ -1,4 +1,5 @@
-//! What the safe crates do not offer: ioctls of loop devices and ext4, a signal's default. The only file of init with `unsafe` in it.
+//! System calls that take more than a line: ioctls of loop devices and ext4, opening below a root, a signal's default. The
+//! only file of init with `unsafe` in it.
 #![expect(
     unsafe_code,
     reason = "ioctls pass pointers to structures that only the kernel's headers define; signals are per process"
@@ -10,6 +11,7 @@ use rustix::io::{Errno, Result};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, ioctl, opcode};
 use std::ffi::c_void;
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
@@ -67,6 +69,13 @@ pub fn open_below(root: &Path, path: &Path, flags: OFlags) -> Result<File> {
     let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     Ok(rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)?.into())
+}
+
+/// The first `length` bytes of a file or device, or all of a shorter one.
+pub fn read_start(file: &File, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(length);
+    file.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 fn open(path: &str, flags: OFlags) -> Result<File> {

@@ -1,12 +1,11 @@
 //! Finding the boot partition: on either bus, late, twice, or not at all.
 
 use anyhow::Result;
+use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition};
 use qemu::{Disk, Plug, Writes};
 use std::time::Duration;
-
-const DEADLINE: Duration = Duration::from_secs(120);
 
 fn uuid(disk: &DiskFile) -> Result<String> {
     let shown = disk.debugfs("show_super_stats -h")?;

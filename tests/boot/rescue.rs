@@ -1,13 +1,12 @@
 //! The one exit: what it says, what it writes down, and what it does then.
 
 use anyhow::Result;
+use boot_tests::boot::DEADLINE;
 use boot_tests::{Boot, Partition, Root};
 use dock0::image::Format;
 use dock0::initrd::Initrd;
 use dock0::output::Existing;
 use std::time::Duration;
-
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// An initrd with busybox as its shell.
 fn initrd_with_shell() -> Result<tempfile::TempDir> {
