@@ -4,27 +4,12 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
 
-mod boot_partition;
-mod device;
-mod failure;
-mod handover;
-mod image;
-mod kernel_fs;
-mod log;
-mod orders;
-mod overlay;
-mod places;
-mod rescue;
-mod scratch;
-mod shell;
-mod stopwatch;
-mod sys;
-
-use boot_partition::BootPartition;
-use failure::Failure;
+use init::boot_partition::BootPartition;
+use init::failure::Failure;
+use init::stopwatch::Stopwatch;
+use init::{device, handover, kernel_fs, orders, overlay, places, rescue, scratch, shell};
 use std::convert::Infallible;
 use std::process::ExitCode;
-use stopwatch::Stopwatch;
 
 fn main() -> ExitCode {
     if !rustix::process::getpid().is_init() {

@@ -1,5 +1,5 @@
-//! System calls that take more than a line: ioctls of loop devices and ext4, opening below a root, a signal's default. The
-//! only file of init with `unsafe` in it.
+//! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
+//! default. The only file of init with `unsafe` in it.
 #![expect(
     unsafe_code,
     reason = "ioctls pass pointers to structures that only the kernel's headers define; signals are per process"
@@ -8,11 +8,11 @@
 use nix::sys::signal::{SigHandler, Signal};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, ioctl, opcode};
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, Updater, ioctl, opcode};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 /// A loop device that has a file; the kernel takes the file off once nobody holds the device.
@@ -46,6 +46,39 @@ pub fn attach_loop(file: &File, name: &str) -> Result<LoopDevice> {
 pub fn resize_ext4(mount_point: &File, blocks: u64) -> Result<()> {
     // SAFETY: EXT4_IOC_RESIZE_FS reads one 64-bit number.
     unsafe { ioctl(mount_point, Setter::<EXT4_IOC_RESIZE_FS, u64>::new(blocks)) }
+}
+
+/// Writes the journal of the ext4 that `file` lies on to where it belongs: whoever reads the disk without replaying the
+/// journal, as GRUB does, sees what we see from then on. `ENOTTY` where it is no ext4 with a journal.
+pub fn checkpoint_ext4(file: impl AsFd) -> Result<()> {
+    // SAFETY: EXT4_IOC_CHECKPOINT reads one 32-bit number, its flags.
+    match unsafe { ioctl(file, Setter::<EXT4_IOC_CHECKPOINT, u32>::new(0)) } {
+        // ext4 without a journal has nothing to write; ext4 older than 5.15 and other file systems do not know the call.
+        Err(Errno::OPNOTSUPP | Errno::NODEV) => Err(Errno::NOTTY),
+        done => done,
+    }
+}
+
+/// Seals a file with fs-verity (SHA-256, blocks of 4 KiB): from then on the kernel checks each byte of it on reading and
+/// nobody can write to it. Nobody may have it open for writing. `ENOTTY` or `EOPNOTSUPP` where kernel or file system
+/// cannot.
+pub fn enable_verity(file: impl AsFd) -> Result<()> {
+    let argument = VerityEnable { version: 1, hash_algorithm: FS_VERITY_SHA256, block_size: 4096, rest: [0; 29] };
+    // SAFETY: FS_IOC_ENABLE_VERITY reads a `struct fsverity_enable_arg`, which VerityEnable is; its pointers are null and
+    // of size 0.
+    unsafe { ioctl(file, Setter::<FS_IOC_ENABLE_VERITY, VerityEnable>::new(argument)) }
+}
+
+/// The fs-verity digest of a sealed file, as `fsverity measure` prints it; `ENODATA` of one that is not sealed.
+pub fn measure_verity(file: impl AsFd) -> Result<[u8; 32]> {
+    let mut measured = VerityDigest { algorithm: 0, size: 32, digest: [0; 32] };
+    // SAFETY: FS_IOC_MEASURE_VERITY writes a `struct fsverity_digest` with up to `size` bytes behind it, which
+    // VerityDigest has.
+    unsafe { ioctl(file, Updater::<FS_IOC_MEASURE_VERITY, VerityDigest>::new(&mut measured)) }?;
+    match (u32::from(measured.algorithm), measured.size) {
+        (FS_VERITY_SHA256, 32) => Ok(measured.digest),
+        _ => Err(Errno::OPNOTSUPP),
+    }
 }
 
 /// Gives the signal for a broken pipe back its default; Rust's runtime ignores it, and exec() would hand that on.
@@ -85,6 +118,30 @@ fn open(path: &str, flags: OFlags) -> Result<File> {
 const LOOP_CTL_GET_FREE: Opcode = 0x4c82;
 const LOOP_CONFIGURE: Opcode = 0x4c0a;
 const EXT4_IOC_RESIZE_FS: Opcode = opcode::write::<u64>(b'f', 16);
+const EXT4_IOC_CHECKPOINT: Opcode = opcode::write::<u32>(b'f', 43);
+const FS_IOC_ENABLE_VERITY: Opcode = opcode::write::<VerityEnable>(b'f', 133);
+/// Its number counts the structure without the digest behind it.
+const FS_IOC_MEASURE_VERITY: Opcode = opcode::read_write::<[u16; 2]>(b'f', 134);
+const FS_VERITY_SHA256: u32 = 1;
+
+/// `struct fsverity_enable_arg` (linux/fsverity.h). Salt and signature, of which we have none, are in `rest`.
+#[repr(C)]
+struct VerityEnable {
+    version: u32,
+    hash_algorithm: u32,
+    block_size: u32,
+    rest: [u32; 29],
+}
+
+const _: () = assert!(size_of::<VerityEnable>() == 128, "struct fsverity_enable_arg of linux/fsverity.h has 128 bytes");
+
+/// `struct fsverity_digest` (linux/fsverity.h) with room for SHA-256.
+#[repr(C)]
+struct VerityDigest {
+    algorithm: u16,
+    size: u16,
+    digest: [u8; 32],
+}
 
 struct LoopCtlGetFree;
 

@@ -1,0 +1,19 @@
+//! What PID 1 and the `menagerie` command are made of, as a library, so that tests drive the very code that ships.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
+
+pub mod boot_partition;
+pub mod device;
+pub mod failure;
+pub mod handover;
+pub mod image;
+pub mod kernel_fs;
+pub mod log;
+pub mod orders;
+pub mod overlay;
+pub mod places;
+pub mod rescue;
+pub mod scratch;
+pub mod shell;
+pub mod stopwatch;
+pub mod sys;
