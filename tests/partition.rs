@@ -4,8 +4,7 @@ use crate::root::{Image, Root};
 use anyhow::{Context, Result};
 use dock0::disk::{self, add_artifact, make_directories};
 use dock0::image::Format;
-use dock0::release::ArtifactFile;
-use menagerie::layout;
+use menagerie::{Artifact, Layout, layout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -41,13 +40,12 @@ impl Partition {
     /// A release of nothing but this `vm_root`, at version `r<number>`.
     pub fn release(self, number: u32, image: &Image) -> Result<Partition> {
         let version = format!("r{number}");
-        let root = ArtifactFile {
+        let root = Artifact {
             name: layout::VM_ROOT.parse().map_err(|why| anyhow::anyhow!("vm_root {why}"))?,
             version: version.parse().map_err(|why| anyhow::anyhow!("{version} {why}"))?,
-            file: image.path.clone(),
         };
-        add_artifact(self.staging.path(), &root)?;
-        let target = layout::link_target(&root.name, &root.version);
+        add_artifact(self.staging.path(), &root, &image.path)?;
+        let target = Layout::default().link_target(&root);
         self.link(&format!("releases/{number}/vm_root"), &target)
     }
 

@@ -5,7 +5,7 @@ use crate::output::{Access, Existing, Output};
 use crate::release::{self, ArtifactFile};
 use crate::tool::{DEBUGFS, MKE2FS};
 use anyhow::{Context, Result, bail};
-use menagerie::layout;
+use menagerie::{Artifact, Layout, layout};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -53,13 +53,14 @@ impl Disk {
 
     /// What will work, but not everywhere: for the operator to read.
     pub fn warnings(&self) -> Result<Vec<String>> {
-        let loaded = |artifact: &&ArtifactFile| [layout::KERNEL, layout::INITRD].contains(&artifact.name.as_str());
+        let loaded =
+            |artifact: &&ArtifactFile| [layout::KERNEL, layout::INITRD].contains(&artifact.artifact.name.as_str());
         let mut warnings = Vec::new();
-        for ArtifactFile { name, version, file } in self.artifacts.iter().filter(loaded) {
+        for ArtifactFile { artifact, file } in self.artifacts.iter().filter(loaded) {
             let bytes = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
             if has_zero_block(&bytes) {
                 warnings.push(format!(
-                    "{name} {version} has 4 KiB of zeros, which become a hole on the disk; GRUB Legacy cannot load it, \
+                    "{artifact} has 4 KiB of zeros, which become a hole on the disk; GRUB Legacy cannot load it, \
                      GRUB 2 can"
                 ));
             }
@@ -73,10 +74,10 @@ impl Disk {
         for directory in [release.as_str(), "boot/grub", layout::STATE, "config"] {
             make_directories(root, directory)?;
         }
-        for artifact in &self.artifacts {
-            add_artifact(root, artifact)?;
+        for ArtifactFile { artifact, file } in &self.artifacts {
+            add_artifact(root, artifact, file)?;
             let link = root.join(&release).join(artifact.name.as_str());
-            let target = layout::link_target(&artifact.name, &artifact.version);
+            let target = Layout::default().link_target(artifact);
             symlink(target.as_str(), &link).with_context(|| format!("making the link {}", link.display()))?;
         }
         symlink(layout::LATEST_TARGET, root.join(layout::LATEST)).context("making the link latest")?;
@@ -123,11 +124,11 @@ fn has_zero_block(bytes: &[u8]) -> bool {
 }
 
 /// Copies an artifact to `artifacts/<name>/<version>` below `root`.
-pub fn add_artifact(root: &Path, artifact: &ArtifactFile) -> Result<()> {
+pub fn add_artifact(root: &Path, artifact: &Artifact, file: &Path) -> Result<()> {
     make_directories(root, &format!("{}/{}", layout::ARTIFACTS, artifact.name))?;
-    let to = root.join(layout::artifact_path(&artifact.name, &artifact.version).as_str());
-    let copied = fs::copy(&artifact.file, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
-    copied.with_context(|| format!("copying {} to {}", artifact.file.display(), to.display()))
+    let to = root.join(Layout::default().artifact(artifact).as_str());
+    let copied = fs::copy(file, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
+    copied.with_context(|| format!("copying {} to {}", file.display(), to.display()))
 }
 
 /// Makes the ext4 of `size` bytes at `path`, holding what is below `staging`, all of it root's.

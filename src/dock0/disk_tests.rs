@@ -6,7 +6,8 @@ use std::process::Command;
 fn artifact(name: &str, version: &str, place: &Path) -> ArtifactFile {
     let file = place.join(name);
     fs::write(&file, format!("{name} {version}")).unwrap();
-    ArtifactFile { name: name.parse().unwrap(), version: version.parse().unwrap(), file }
+    let artifact = Artifact { name: name.parse().unwrap(), version: version.parse().unwrap() };
+    ArtifactFile { artifact, file }
 }
 
 fn disk(place: &Path) -> Disk {

@@ -7,11 +7,28 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod id;
+pub mod inventory;
 pub mod layout;
 pub mod listing;
 pub mod name;
+pub mod new_release;
+pub mod plan;
+pub mod refused;
 pub mod select;
+pub mod space;
+pub mod spec;
+pub mod state;
 
+pub use id::{ReleaseId, Which};
+pub use inventory::{Inventory, Leftover, Stored};
+pub use layout::Layout;
 pub use listing::{Artifact, Listing, Release};
 pub use name::{BadName, Name, RelPath, Version};
-pub use select::{Impossible, Wanted, select};
+pub use new_release::{NewRelease, Source};
+pub use plan::{Plan, Policy, Step, Wish, plan};
+pub use refused::Refused;
+pub use select::{Impossible, Selection, select};
+
+#[cfg(test)]
+mod plan_tests;

@@ -34,15 +34,31 @@ impl Release {
     }
 }
 
+/// `kernel 6.12.117`
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
 /// `kernel 6.12.117, vm_root 3`; `nothing` for an empty release.
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.artifacts.is_empty() {
+        Artifacts(&self.artifacts).fmt(f)
+    }
+}
+
+/// A release's artifacts, as they are printed.
+pub struct Artifacts<'a>(pub &'a [Artifact]);
+
+impl fmt::Display for Artifacts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
             return f.write_str("nothing");
         }
-        for (i, artifact) in self.artifacts.iter().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{} {}", artifact.name, artifact.version)?;
+        for (place, artifact) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{artifact}")?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use core::fmt;
 
 /// What the boot was asked for: `dock0.release=`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Selection {
     /// Where the `latest` link points.
     #[default]
     Latest,
@@ -44,13 +44,13 @@ impl fmt::Display for Impossible<'_> {
 }
 
 /// The wanted release and its root image.
-pub fn select(listing: &Listing, wanted: Wanted) -> Result<(&Release, &Artifact), Impossible<'_>> {
+pub fn select(listing: &Listing, wanted: Selection) -> Result<(&Release, &Artifact), Impossible<'_>> {
     if listing.releases().is_empty() {
         return Err(Impossible::NoReleases);
     }
     let number = match wanted {
-        Wanted::Latest => listing.latest.ok_or(Impossible::NoLatest)?,
-        Wanted::Number(number) => number,
+        Selection::Latest => listing.latest.ok_or(Impossible::NoLatest)?,
+        Selection::Number(number) => number,
     };
     let release = listing.release(number).ok_or(Impossible::Missing(number, listing.releases()))?;
     let root = release.artifact(VM_ROOT).ok_or(Impossible::NoRoot(release))?;
@@ -84,10 +84,10 @@ mod tests {
     #[test]
     fn the_wanted_release_is_selected() {
         for (latest, wanted, number, version) in [
-            (Some(0), Wanted::Latest, 0, "b"),
-            (Some(5), Wanted::Latest, 5, "a"),
-            (Some(0), Wanted::Number(5), 5, "a"),
-            (None, Wanted::Number(0), 0, "b"),
+            (Some(0), Selection::Latest, 0, "b"),
+            (Some(5), Selection::Latest, 5, "a"),
+            (Some(0), Selection::Number(5), 5, "a"),
+            (None, Selection::Number(0), 0, "b"),
         ] {
             let listing = listing(latest);
             let (release, root) = select(&listing, wanted).unwrap();
@@ -98,15 +98,15 @@ mod tests {
     #[test]
     fn each_impossible_wish_has_its_sentence() {
         for (latest, wanted, sentence) in [
-            (None, Wanted::Latest, "the link latest is missing or does not point at releases/<number>"),
-            (Some(3), Wanted::Latest, "release 3 does not exist; the boot partition holds 0 5 7 8"),
-            (Some(0), Wanted::Number(1), "release 1 does not exist; the boot partition holds 0 5 7 8"),
-            (Some(0), Wanted::Number(7), "release 7 has no vm_root; it has kernel 1"),
-            (Some(0), Wanted::Number(8), "release 8 has no vm_root; it has nothing"),
+            (None, Selection::Latest, "the link latest is missing or does not point at releases/<number>"),
+            (Some(3), Selection::Latest, "release 3 does not exist; the boot partition holds 0 5 7 8"),
+            (Some(0), Selection::Number(1), "release 1 does not exist; the boot partition holds 0 5 7 8"),
+            (Some(0), Selection::Number(7), "release 7 has no vm_root; it has kernel 1"),
+            (Some(0), Selection::Number(8), "release 8 has no vm_root; it has nothing"),
         ] {
             assert_eq!(select(&listing(latest), wanted).unwrap_err().to_string(), sentence);
         }
         let empty = Listing::default();
-        assert_eq!(select(&empty, Wanted::Latest).unwrap_err().to_string(), "the boot partition holds no releases");
+        assert_eq!(select(&empty, Selection::Latest).unwrap_err().to_string(), "the boot partition holds no releases");
     }
 }

@@ -8,7 +8,7 @@ use crate::words::{parameters, without_last_word};
 use core::fmt::{self, Write};
 use core::str::FromStr;
 use heapless::{String, Vec};
-use menagerie::{RelPath, Wanted, layout};
+use menagerie::{RelPath, Selection, layout};
 
 /// The longest command line that x86 hands on (`COMMAND_LINE_SIZE` less its zero byte); the rest is cut off unsaid.
 pub const KERNEL_MAX: usize = 2047;
@@ -89,7 +89,7 @@ pub struct Cmdline {
     /// `init=`: what takes over in the root.
     pub init: Path,
     /// `dock0.release=`
-    pub release: Wanted,
+    pub release: Selection,
     /// `dock0.config=`
     pub config: ConfigPolicy,
     /// `dock0.wait=`: seconds to wait for a device.
@@ -113,7 +113,7 @@ impl Default for Cmdline {
             cowspace: None,
             fancy: false,
             init: word(INIT),
-            release: Wanted::Latest,
+            release: Selection::Latest,
             config: ConfigPolicy::Auto,
             wait: WAIT_SECONDS,
             deadline: DEADLINE_SECONDS,
@@ -212,13 +212,13 @@ fn rootfspath(value: &[u8]) -> Result<RelPath, BadParameter> {
     relative.parse().map_err(|_| bad("rootfspath", value, "a path on the boot partition, without . or .. in it"))
 }
 
-fn release(value: &[u8]) -> Result<Wanted, BadParameter> {
+fn release(value: &[u8]) -> Result<Selection, BadParameter> {
     match value {
-        b"latest" => Ok(Wanted::Latest),
+        b"latest" => Ok(Selection::Latest),
         digits => core::str::from_utf8(digits)
             .ok()
             .and_then(layout::parse_number)
-            .map(Wanted::Number)
+            .map(Selection::Number)
             .ok_or_else(|| bad("dock0.release", value, "latest or a number")),
     }
 }

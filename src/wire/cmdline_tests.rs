@@ -28,7 +28,7 @@ fn every_parameter_is_read() {
     assert_eq!(cmdline.rootfspath.unwrap().as_str(), "images/a.erofs");
     assert_eq!(cmdline.cowspace, Some(DeviceSpec::Uuid(uuid)));
     assert_eq!(cmdline.init.as_str(), "/lib/systemd/systemd");
-    assert_eq!((cmdline.fancy, cmdline.release, cmdline.config), (true, Wanted::Number(5), ConfigPolicy::Skip));
+    assert_eq!((cmdline.fancy, cmdline.release, cmdline.config), (true, Selection::Number(5), ConfigPolicy::Skip));
     assert_eq!((cmdline.wait, cmdline.deadline, cmdline.drill), (3, 4, Some(Drill::Panic)));
 }
 
@@ -112,11 +112,11 @@ fn unknown_words_of_ours_are_reported_and_the_rest_is_not() {
 fn a_line_as_long_as_the_kernel_allows_loses_its_last_word() {
     let fill = |tail: &str, len: usize| format!("{}{tail}", "x".repeat(len - tail.len()));
     let cut = parse(fill(" dock0.release=1", KERNEL_MAX).as_bytes()).unwrap();
-    assert_eq!((cut.cut_off, cut.release), (true, Wanted::Latest));
+    assert_eq!((cut.cut_off, cut.release), (true, Selection::Latest));
     let whole = parse(fill(" dock0.release=1", KERNEL_MAX - 1).as_bytes()).unwrap();
-    assert_eq!((whole.cut_off, whole.release), (false, Wanted::Number(1)));
+    assert_eq!((whole.cut_off, whole.release), (false, Selection::Number(1)));
     let with_newline = parse(fill(" dock0.release=1\n", KERNEL_MAX).as_bytes()).unwrap();
-    assert_eq!((with_newline.cut_off, with_newline.release), (false, Wanted::Number(1)));
+    assert_eq!((with_newline.cut_off, with_newline.release), (false, Selection::Number(1)));
 }
 
 #[test]

@@ -8,14 +8,15 @@ use dock0::image::Format;
 use dock0::menu::Menu;
 use dock0::output::Existing;
 use dock0::release::ArtifactFile;
-use menagerie::layout;
+use menagerie::{Artifact, layout};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 const SIZE: u64 = 64 << 20;
 
 fn artifact(name: &str, version: &str, file: PathBuf) -> ArtifactFile {
-    ArtifactFile { name: name.parse().expect(name), version: version.parse().expect(version), file }
+    let artifact = Artifact { name: name.parse().expect(name), version: version.parse().expect(version) };
+    ArtifactFile { artifact, file }
 }
 
 /// As an operator makes it; `place` keeps the root's image while the disk is made.

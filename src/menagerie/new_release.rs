@@ -1,0 +1,104 @@
+//! A release that is to be installed: its artifacts and where their bytes are.
+
+use crate::layout::{INLINE_LINK, check_link};
+use crate::listing::MAX_ARTIFACTS;
+use crate::{Artifact, Layout};
+use core::fmt;
+use heapless::Vec;
+
+/// Where an artifact's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// On the boot partition already.
+    Standing,
+    /// In a file.
+    File {
+        /// In bytes.
+        size: u64,
+        /// The mode that the artifact gets.
+        mode: u32,
+        /// Whether the artifact stands already, with the same bytes.
+        alike: bool,
+    },
+}
+
+/// A release that is to be installed: at least one artifact, none of them twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewRelease {
+    /// At most [`MAX_ARTIFACTS`].
+    pub(crate) artifacts: Vec<Artifact, MAX_ARTIFACTS>,
+    /// One for each.
+    pub(crate) sources: Vec<Source, MAX_ARTIFACTS>,
+}
+
+/// Why an artifact was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadArtifact {
+    /// There is one with this name.
+    Twice,
+    /// There are [`MAX_ARTIFACTS`].
+    TooMany,
+    /// A link to it would have this many bytes.
+    LongLink(usize),
+}
+
+impl fmt::Display for BadArtifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadArtifact::Twice => f.write_str("is given twice"),
+            BadArtifact::TooMany => write!(f, "is one too many: a release has at most {MAX_ARTIFACTS} artifacts"),
+            BadArtifact::LongLink(length) => {
+                write!(
+                    f,
+                    "has too long a name and version: the link to it has {length} bytes, at most {INLINE_LINK} can be"
+                )
+            }
+        }
+    }
+}
+
+impl NewRelease {
+    /// Adds an artifact.
+    pub fn add(&mut self, layout: &Layout, artifact: Artifact, source: Source) -> Result<(), BadArtifact> {
+        check_link(layout, &artifact).map_err(BadArtifact::LongLink)?;
+        if self.artifacts.iter().any(|other| other.name == artifact.name) {
+            return Err(BadArtifact::Twice);
+        }
+        self.artifacts.push(artifact).map_err(|_| BadArtifact::TooMany)?;
+        self.sources.push(source).map_err(|_| BadArtifact::TooMany)
+    }
+
+    /// Its artifacts.
+    pub fn artifacts(&self) -> &[Artifact] {
+        &self.artifacts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+    use std::{format, string::String};
+
+    fn artifact(name: &str) -> Artifact {
+        Artifact { name: name.parse().unwrap(), version: "1".parse().unwrap() }
+    }
+
+    #[test]
+    fn what_makes_no_release_is_refused() {
+        let mut new = NewRelease::default();
+        let mut add = |name: &str| new.add(&Layout::default(), artifact(name), Source::Standing);
+        for number in 0..16 {
+            add(&format!("a{number}")).unwrap();
+        }
+        let why = |refused: Result<(), BadArtifact>| -> String { refused.unwrap_err().to_string() };
+        assert_eq!(why(add("a3")), "is given twice");
+        assert_eq!(why(add("b")), "is one too many: a release has at most 16 artifacts");
+        assert_eq!(
+            why(add(&"n".repeat(42))),
+            "has too long a name and version: the link to it has 60 bytes, at most 59 can be"
+        );
+        assert_eq!(new.artifacts().len(), 16);
+    }
+}

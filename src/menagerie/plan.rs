@@ -1,0 +1,310 @@
+//! What to do to a boot partition so that a wish comes true: a list of steps, computed from what stands there.
+//!
+//! Nothing is decided while the steps are carried out. Stopping after any of them is harmless: a plan for the same wish,
+//! computed from what then stands there, leads to the same end.
+
+use crate::inventory::{Inventory, Leftover, MAX_LEFTOVERS, MAX_STORED, Stored};
+use crate::layout::{INITRD, KERNEL, VM_ROOT};
+use crate::listing::{Artifacts, MAX_ARTIFACTS, MAX_RELEASES};
+use crate::new_release::{NewRelease, Source};
+use crate::refused::Refused;
+use crate::state::Mark;
+use crate::{Artifact, Release, ReleaseId, Which};
+use core::fmt;
+use heapless::Vec;
+
+/// How many old releases are kept besides the newest where nobody says otherwise.
+pub const RETAIN: u32 = 5;
+/// The most that can be asked for: with the newest these are [`MAX_RELEASES`].
+pub const MAX_RETAIN: u32 = 63;
+/// The most steps a plan can have.
+const MAX_STEPS: usize = MAX_LEFTOVERS + MAX_STORED + 2 * MAX_ARTIFACTS + 8;
+
+/// What somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub enum Wish<'a> {
+    /// A release that becomes 0. If it is there already, it becomes 0 again; if it is 0, it stays.
+    Install(&'a NewRelease),
+    /// This release becomes 0; the others keep their order.
+    Rollback(Which),
+    /// This release is never pruned.
+    Pin(Which),
+    /// It may be pruned again.
+    Unpin(Which),
+    /// Old releases and orphans go.
+    Reap,
+}
+
+/// What to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How many old releases besides release 0; at most [`MAX_RETAIN`]. Those that are protected stay beyond it.
+    pub retain: u32,
+    /// What becomes of artifacts that no release has.
+    pub orphans: Orphans,
+}
+
+/// What becomes of artifacts that no release has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphans {
+    /// They are removed.
+    Remove,
+    /// They stay.
+    Keep,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy { retain: RETAIN, orphans: Orphans::Remove }
+    }
+}
+
+/// One step. It is on the disk when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Write the journal home, so that GRUB sees all that was done so far and nothing that it sees is removed.
+    Checkpoint,
+    /// Remove what was left half done.
+    Sweep(&'a Leftover),
+    /// Remove an artifact that no release has.
+    Remove(&'a Stored),
+    /// Write an artifact, of this many bytes and with this file mode.
+    Write(&'a Artifact, u64, u32),
+    /// Build the next tree of releases beside the present one.
+    Build,
+    /// Let it take the present one's place, in one atomic exchange that GRUB sees at once.
+    Turn,
+    /// Remove the tree that has lost its place.
+    Discard,
+    /// Point `latest` at release 0.
+    Link,
+    /// Remember something of a release.
+    Mark(Mark, ReleaseId),
+    /// Forget it.
+    Unmark(Mark, ReleaseId),
+}
+
+/// The steps to a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan<'a> {
+    /// In their order.
+    pub steps: Vec<Step<'a>, MAX_STEPS>,
+    /// What the releases are afterwards: their artifacts, by number.
+    pub next: Vec<&'a [Artifact], MAX_RELEASES>,
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Checkpoint => f.write_str("checkpoint the journal"),
+            Step::Sweep(leftover) => write!(f, "clear away {leftover}"),
+            Step::Remove(stored) => write!(f, "remove {} ({} bytes)", stored.artifact, stored.size),
+            Step::Write(artifact, size, _) => write!(f, "write {artifact} ({size} bytes)"),
+            Step::Build => f.write_str("build the next tree of releases"),
+            Step::Turn => f.write_str("let it take the present one's place"),
+            Step::Discard => f.write_str("remove the old tree of releases"),
+            Step::Link => f.write_str("point latest at release 0"),
+            Step::Mark(mark, id) => write!(f, "mark release {id} as {mark}"),
+            Step::Unmark(mark, id) => write!(f, "take the mark {mark} off release {id}"),
+        }
+    }
+}
+
+/// A line a step; under the one that builds the releases a line for each.
+impl fmt::Display for Plan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() {
+            return writeln!(f, "nothing to do");
+        }
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
+            if *step == Step::Build {
+                for (number, artifacts) in self.next.iter().enumerate() {
+                    writeln!(f, "  {number}: {}", Artifacts(artifacts))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The plan for a wish, or why there is none.
+pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Result<Plan<'a>, Refused<'a>> {
+    let listed = inventory.listing.releases();
+    let kept = |place: usize, id| {
+        // The place is at most MAX_RELEASES.
+        u32::try_from(place).is_ok_and(|place| place <= policy.retain) || inventory.marks.protect(id)
+    };
+    let mut plan = Plan { steps: Vec::new(), next: Vec::new() };
+    match wish {
+        Wish::Install(new) => {
+            check_new(inventory, new)?;
+            plan.next = in_front(Some(&new.artifacts), listed, kept)?;
+        }
+        Wish::Rollback(which) => {
+            let release = find(listed, which)?;
+            if let Some(artifact) = inventory.missing(release) {
+                return Err(Refused::Incomplete { which, artifact });
+            }
+            check_bootable(inventory, &release.artifacts)?;
+            plan.next = in_front(Some(&release.artifacts), listed, |_, _| true)?;
+        }
+        Wish::Reap => plan.next = in_front(None, listed, kept)?,
+        Wish::Pin(which) | Wish::Unpin(which) => {
+            let id = find(listed, which)?.id();
+            plan.sweep(inventory);
+            plan.mark(inventory, wish, id);
+            return Ok(plan);
+        }
+    }
+    plan.change_releases(inventory, wish, policy)?;
+    Ok(plan)
+}
+
+impl<'a> Plan<'a> {
+    /// From the releases of the inventory to those in `next`.
+    fn change_releases(&mut self, inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Result<(), Refused<'a>> {
+        let turn = self.turns(inventory);
+        let link = inventory.listing.latest.is_none() && !self.next.is_empty();
+        if let Some(elsewhere) = inventory.listing.latest.filter(|&number| number != 0) {
+            return Err(Refused::LatestElsewhere(elsewhere));
+        }
+        if turn && inventory.foreign > 0 {
+            return Err(Refused::Foreign(inventory.foreign));
+        }
+        let removes = policy.orphans == Orphans::Remove && !matches!(wish, Wish::Rollback(_));
+        self.push(Step::Checkpoint);
+        self.sweep_all(inventory);
+        if removes {
+            self.remove(inventory, |artifact| !inventory.is_used(artifact));
+        }
+        if let Wish::Install(new) = wish {
+            self.write(inventory, new);
+        }
+        if turn {
+            self.push(Step::Build);
+            self.push(Step::Turn);
+        }
+        if link {
+            self.push(Step::Link);
+        }
+        if turn && inventory.has_releases {
+            self.push(Step::Discard);
+        }
+        if removes {
+            self.remove(inventory, |artifact| inventory.is_used(artifact));
+        }
+        if self.steps.len() == 1 {
+            self.steps.clear(); // a checkpoint for nothing
+        }
+        Ok(())
+    }
+
+    /// Whether the tree of releases is any other than what `next` says.
+    fn turns(&self, inventory: &Inventory) -> bool {
+        let listed = inventory.listing.releases();
+        let same = |(release, (number, next)): (&Release, (u32, &&[Artifact]))| {
+            release.number == number && release.id() == ReleaseId::of(next)
+        };
+        listed.len() != self.next.len() || !listed.iter().zip((0..).zip(&self.next)).all(same)
+    }
+
+    /// For a wish that leaves the releases as they are.
+    fn sweep(&mut self, inventory: &'a Inventory) {
+        if !inventory.leftovers.is_empty() {
+            self.push(Step::Checkpoint);
+            self.sweep_all(inventory);
+        }
+    }
+
+    fn sweep_all(&mut self, inventory: &'a Inventory) {
+        inventory.leftovers.iter().for_each(|leftover| self.push(Step::Sweep(leftover)));
+    }
+
+    /// Removes the artifacts that fit and that no release of `next` has.
+    fn remove(&mut self, inventory: &'a Inventory, fits: impl Fn(&Artifact) -> bool) {
+        for stored in &inventory.stored {
+            let kept = self.next.iter().any(|artifacts| artifacts.contains(&stored.artifact));
+            if !kept && fits(&stored.artifact) {
+                self.push(Step::Remove(stored));
+            }
+        }
+    }
+
+    /// Writes what is not there, and anew what is there with other bytes and belongs to no release.
+    fn write(&mut self, inventory: &'a Inventory, new: &'a NewRelease) {
+        for (artifact, source) in new.artifacts.iter().zip(&new.sources) {
+            let (Source::File { size, mode, alike }, stored) = (source, inventory.stored(artifact)) else { continue };
+            if let Some(stored) = stored.filter(|_| !alike) {
+                self.push(Step::Remove(stored));
+            }
+            if stored.is_none() || !alike {
+                self.push(Step::Write(artifact, *size, *mode));
+            }
+        }
+    }
+
+    fn mark(&mut self, inventory: &Inventory, wish: Wish<'_>, id: ReleaseId) {
+        match (wish, inventory.marks.is_pinned(id)) {
+            (Wish::Pin(_), false) => self.push(Step::Mark(Mark::Pinned, id)),
+            (Wish::Unpin(_), true) => self.push(Step::Unmark(Mark::Pinned, id)),
+            _ => {}
+        }
+    }
+
+    fn push(&mut self, step: Step<'a>) {
+        // There is room for a removal of everything that an inventory can hold; one that found none would only be left to
+        // the next run.
+        self.steps.push(step).unwrap_or_default();
+    }
+}
+
+/// Releases with anything in them. An empty one is what a rotation that was cut short has left.
+fn filled(releases: &[Release]) -> impl Iterator<Item = &[Artifact]> {
+    releases.iter().map(|release| &release.artifacts[..]).filter(|artifacts| !artifacts.is_empty())
+}
+
+fn find(releases: &[Release], which: Which) -> Result<&Release, Refused<'_>> {
+    releases.iter().find(|release| which.is(release)).ok_or(Refused::Missing(which, releases))
+}
+
+/// `front`, and behind it the others in their order, as far as `keeps` their place and id.
+fn in_front<'a>(
+    front: Option<&'a [Artifact]>,
+    releases: &'a [Release],
+    keeps: impl Fn(usize, ReleaseId) -> bool,
+) -> Result<Vec<&'a [Artifact], MAX_RELEASES>, Refused<'a>> {
+    let mut next = Vec::new();
+    let id = front.map(ReleaseId::of);
+    let others = filled(releases).filter(|artifacts| Some(ReleaseId::of(artifacts)) != id);
+    for (place, artifacts) in front.into_iter().chain(others).enumerate() {
+        if keeps(place, ReleaseId::of(artifacts)) {
+            next.push(artifacts).map_err(|_| Refused::Full)?;
+        }
+    }
+    Ok(next)
+}
+
+/// Whether a new release can take the place of the present one.
+fn check_new<'a>(inventory: &'a Inventory, new: &'a NewRelease) -> Result<(), Refused<'a>> {
+    for (artifact, source) in new.artifacts.iter().zip(&new.sources) {
+        match (source, inventory.stored(artifact)) {
+            (Source::Standing, None) => return Err(Refused::NotThere(artifact)),
+            (Source::File { alike: false, .. }, Some(_)) if inventory.is_used(artifact) => {
+                return Err(Refused::Differs(artifact));
+            }
+            _ => {}
+        }
+    }
+    check_bootable(inventory, &new.artifacts)
+}
+
+/// A release that lacks what GRUB or init needs, and the present one has, would strand the VM.
+fn check_bootable<'a>(inventory: &Inventory, artifacts: &[Artifact]) -> Result<(), Refused<'a>> {
+    let has = |artifacts: &[Artifact], name: &str| artifacts.iter().any(|artifact| artifact.name.as_str() == name);
+    let present = filled(inventory.listing.releases()).next().unwrap_or_default();
+    match [KERNEL, INITRD, VM_ROOT].into_iter().find(|name| has(present, name) && !has(artifacts, name)) {
+        Some(name) => Err(Refused::Lacks(name)),
+        None => Ok(()),
+    }
+}

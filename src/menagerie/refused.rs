@@ -1,0 +1,72 @@
+//! Why a wish cannot come true, as a sentence that says what to do instead.
+
+use crate::listing::MAX_RELEASES;
+use crate::{Artifact, Release, Which};
+use core::fmt;
+
+/// Why there is no plan. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused<'a> {
+    /// There is no such release; there are these.
+    Missing(Which, &'a [Release]),
+    /// The release has an artifact that is not on the disk.
+    Incomplete {
+        /// The release.
+        which: Which,
+        /// The artifact.
+        artifact: &'a Artifact,
+    },
+    /// The release lacks an artifact that booting needs and that release 0 has.
+    Lacks(&'static str),
+    /// The artifact was named without a file, and is not on the disk.
+    NotThere(&'a Artifact),
+    /// A release has an artifact of this name and version with other bytes.
+    Differs(&'a Artifact),
+    /// So many things stand below the releases that are none of ours.
+    Foreign(u32),
+    /// `latest` points at this release and not at 0.
+    LatestElsewhere(u32),
+    /// With all that is protected there would be more than [`MAX_RELEASES`].
+    Full,
+}
+
+impl fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Missing(which, []) => write!(f, "release {which} does not exist; there are none"),
+            Refused::Missing(which, have) => {
+                write!(f, "release {which} does not exist; there are")?;
+                have.iter().try_for_each(|release| write!(f, " {}", release.number))
+            }
+            Refused::Incomplete { which, artifact } => {
+                write!(f, "release {which} is incomplete: its {artifact} is not there; add that first")
+            }
+            Refused::Lacks(name) => {
+                write!(
+                    f,
+                    "it has no {name}, and release 0 has one: name it too ({name}=VERSION takes one that is there)"
+                )
+            }
+            Refused::NotThere(artifact) => {
+                write!(f, "{artifact} is not there: say which file it is, {}={}@FILE", artifact.name, artifact.version)
+            }
+            Refused::Differs(artifact) => {
+                write!(
+                    f,
+                    "{artifact} is there with other bytes, and a release needs it: give the new one another version"
+                )
+            }
+            Refused::Foreign(count) => write!(
+                f,
+                "{count} things below the releases are none of ours and would be lost with the old tree: move them away"
+            ),
+            Refused::LatestElsewhere(number) => write!(
+                f,
+                "latest points at release {number}, and dock0 keeps it at release 0: point it there first (ln -sfn)"
+            ),
+            Refused::Full => {
+                write!(f, "there would be more than {MAX_RELEASES} releases: unpin one, or retain fewer")
+            }
+        }
+    }
+}
