@@ -16,4 +16,5 @@ pub mod rescue;
 pub mod scratch;
 pub mod shell;
 pub mod stopwatch;
+pub mod store;
 pub mod sys;

@@ -1,0 +1,127 @@
+//! Carrying a plan out, a step at a time. Nothing is decided here.
+
+use super::artifact::{New, make_directories};
+use super::files::{Files, Seal, parent};
+use super::tree;
+use crate::failure::{Doing, Failure};
+use menagerie::layout::{CONFIG, STATE};
+use menagerie::{Artifact, Layout, Leftover, Plan, Step};
+use rustix::io::Errno;
+use std::io::{self, Read};
+
+/// Where the bytes of a new artifact come from, and how many they are.
+pub type Sources<'s> = dyn Fn(&Artifact) -> io::Result<(u64, Box<dyn Read>)> + 's;
+
+/// What is happening, for whoever tells it.
+pub enum Event<'e, 'p> {
+    /// This step begins.
+    Begins(&'e Step<'p>),
+    /// So many bytes of the artifact that is being written are written.
+    Written(u64),
+    /// The artifact is written, and is sealed or is not.
+    Done(&'e Artifact, Seal),
+}
+
+/// Carries out every step in order. After a failure, the releases are as they were or as they shall be, and the same wish
+/// planned again goes on from there.
+pub fn apply(
+    files: &impl Files,
+    layout: &Layout,
+    plan: &Plan,
+    sources: &Sources,
+    tell: &mut dyn FnMut(Event),
+) -> Result<(), Failure> {
+    for step in &plan.steps {
+        tell(Event::Begins(step));
+        take(files, layout, plan, step, sources, tell)?;
+    }
+    Ok(())
+}
+
+/// Carries out one step.
+pub fn take(
+    files: &impl Files,
+    layout: &Layout,
+    plan: &Plan,
+    step: &Step,
+    sources: &Sources,
+    tell: &mut dyn FnMut(Event),
+) -> Result<(), Failure> {
+    match *step {
+        Step::Checkpoint => files.checkpoint().doing(|| format!("checkpointing {}", files.show(""))),
+        Step::Sweep(leftover) => tree::remove(files, &place_of(layout, leftover)),
+        Step::Remove(stored) => {
+            let path = layout.artifact(&stored.artifact);
+            files.remove_file(&path).doing(|| format!("removing {}", files.show(&path)))
+        }
+        Step::Write(artifact, size, mode) => {
+            let (_, mut source) = sources(artifact).doing(|| format!("opening what {artifact} is made from"))?;
+            let new = New { artifact, size, mode };
+            let seal = new.write(files, layout, &mut *source, &mut |bytes| tell(Event::Written(bytes)))?;
+            tell(Event::Done(artifact, seal));
+            Ok(())
+        }
+        Step::Build => build(files, layout, &plan.next),
+        Step::Turn => tree::turn(files, layout.releases()),
+        Step::Discard => tree::remove(files, &tree::next(layout.releases())),
+        Step::Link => link(files, layout),
+        Step::Mark(mark, id) => mark_release(files, &mark.path(id)),
+        Step::Unmark(mark, id) => unmark_release(files, &mark.path(id)),
+    }
+}
+
+fn place_of(layout: &Layout, leftover: &Leftover) -> String {
+    match leftover {
+        Leftover::Releases => tree::next(layout.releases()),
+        Leftover::Latest => tree::next(layout.latest()),
+        Leftover::Config => tree::next(CONFIG),
+        Leftover::Part(artifact) => layout.part(artifact).to_string(),
+    }
+}
+
+/// Builds the whole next tree of releases; nothing but directories and links.
+fn build(files: &impl Files, layout: &Layout, releases: &[&[Artifact]]) -> Result<(), Failure> {
+    let next = tree::next(layout.releases());
+    make_directories(files, parent(&next))?;
+    let make = |path: &str| files.make_directory(path).doing(|| format!("making the directory {}", files.show(path)));
+    let sync = |path: &str| files.sync_directory(path).doing(|| format!("syncing {}", files.show(path)));
+    make(&next)?;
+    for (number, artifacts) in releases.iter().enumerate() {
+        let release = format!("{next}/{number}");
+        make(&release)?;
+        for artifact in *artifacts {
+            let link = format!("{release}/{}", artifact.name);
+            files
+                .link(&layout.link_target(artifact), &link)
+                .doing(|| format!("making the link {}", files.show(&link)))?;
+        }
+        sync(&release)?;
+    }
+    sync(&next)
+}
+
+fn link(files: &impl Files, layout: &Layout) -> Result<(), Failure> {
+    make_directories(files, parent(layout.latest()))?;
+    tree::replace(files, layout.latest(), |files, next| {
+        files.link(layout.latest_target(), next).doing(|| format!("making the link {}", files.show(next)))
+    })
+}
+
+fn mark_release(files: &impl Files, path: &str) -> Result<(), Failure> {
+    make_directories(files, STATE)?;
+    let doing = || format!("writing {}", files.show(path));
+    match files.create(path, 0o644, 0) {
+        Err(Errno::EXIST) => {}
+        created => created.and_then(|file| files.finish(file)).doing(doing)?,
+    }
+    files.sync_directory(STATE).doing(doing)
+}
+
+fn unmark_release(files: &impl Files, path: &str) -> Result<(), Failure> {
+    let doing = || format!("removing {}", files.show(path));
+    match files.remove_file(path) {
+        Err(Errno::NOENT) => {}
+        removed => removed.doing(doing)?,
+    }
+    files.sync_directory(STATE).doing(doing)
+}

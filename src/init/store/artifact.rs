@@ -1,0 +1,104 @@
+//! Writing one artifact: beside its place, checked, sealed, and only then under its name.
+
+use super::files::{Files, Record, Seal, parent};
+use crate::failure::{Doing, Failure};
+use menagerie::{Artifact, Layout};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+use std::io::Read;
+
+/// How much is read and written at once.
+const CHUNK: usize = 256 << 10;
+
+/// An artifact to write.
+pub struct New<'a> {
+    /// Which one.
+    pub artifact: &'a Artifact,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its file mode.
+    pub mode: u32,
+}
+
+impl New<'_> {
+    /// Copies `source` to the artifact's place, each byte read once and written once; `told` hears how many bytes are
+    /// written so far. A failure leaves nothing behind.
+    pub fn write(
+        &self,
+        files: &impl Files,
+        layout: &Layout,
+        source: &mut dyn Read,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<Seal, Failure> {
+        let (part, place) = (layout.part(self.artifact), layout.artifact(self.artifact));
+        make_directories(files, parent(&place))?;
+        let sealed = self.write_part(files, &part, source, told).and_then(|seal| {
+            let doing = || format!("renaming {} to {}", files.show(&part), files.show(&place));
+            files.rename(&part, &place).doing(doing)?;
+            files.sync_directory(parent(&place)).doing(|| format!("syncing {}", files.show(parent(&place))))?;
+            Ok(seal)
+        });
+        if sealed.is_err() {
+            // Worst case: it stays, takes its space, and the next run removes it.
+            files.remove_file(&part).unwrap_or_default();
+        }
+        sealed
+    }
+
+    fn write_part(
+        &self,
+        files: &impl Files,
+        part: &str,
+        source: &mut dyn Read,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<Seal, Failure> {
+        let doing = || format!("writing {}", files.show(part));
+        let mut file = files.create(part, self.mode, self.size).doing(doing)?;
+        let record = self.copy(files, &mut file, source, told)?;
+        files.write_record(&file, &record).doing(doing)?;
+        files.finish(file).doing(doing)?;
+        files.seal(part).doing(|| format!("sealing {}", files.show(part)))
+    }
+
+    fn copy<F: Files>(
+        &self,
+        files: &F,
+        file: &mut F::Writer,
+        source: &mut dyn Read,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<Record, Failure> {
+        let Self { artifact, size, .. } = self;
+        let mut digest = Sha256::new();
+        let mut written = 0;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = source.read(&mut chunk).doing(|| format!("reading what {artifact} is made from"))?;
+            let bytes = chunk.get(..count).unwrap_or_default();
+            written += u64::try_from(count).unwrap_or(u64::MAX);
+            if count == 0 || written > *size {
+                break;
+            }
+            digest.update(bytes);
+            files.write(file, bytes).doing(|| format!("writing {artifact}"))?;
+            told(written);
+        }
+        if written != *size {
+            return Err(Failure::new(format!("what {artifact} is made from changed while it was read")));
+        }
+        Ok(Record { sha256: digest.finalize().into(), size: *size })
+    }
+}
+
+/// Makes a directory and those above it, on the disk before anything is put into it.
+pub fn make_directories(files: &impl Files, path: &str) -> Result<(), Failure> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for directory in ends.filter_map(|end| path.get(..end)).filter(|directory| !directory.is_empty()) {
+        match files.make_directory(directory) {
+            Err(Errno::EXIST) => continue,
+            made => made.doing(|| format!("making the directory {}", files.show(directory)))?,
+        }
+        let above = parent(directory);
+        files.sync_directory(above).doing(|| format!("syncing {}", files.show(above)))?;
+    }
+    Ok(())
+}

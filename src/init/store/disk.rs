@@ -1,0 +1,246 @@
+//! A directory of this machine as [`Files`], the root of a boot partition for one.
+
+use super::files::{Entry, Files, Kind, Record, Seal, parent};
+use crate::failure::{Doing, Failure};
+use crate::sys;
+use menagerie::space::Free;
+use rustix::fs::{
+    self, AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, XattrFlags,
+};
+use rustix::io::{Errno, Result, retry_on_intr};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+/// The extended attribute with an artifact's [`Record`]: SHA-256, then the size as eight bytes, the lowest first. Short
+/// enough for ext4 to keep it in the inode, so that it appears with the file or not at all.
+const RECORD: &str = "user.dock0.sha256";
+const RECORD_LENGTH: usize = 40;
+
+/// A directory, held open.
+pub struct Disk {
+    root: OwnedFd,
+    shown: String,
+}
+
+impl Disk {
+    /// Opens a directory, to look at it.
+    pub fn open(root: &str) -> std::result::Result<Disk, Failure> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| fs::open(root, flags, Mode::empty())).doing(|| format!("opening {root}"))?;
+        Ok(Disk { root: fd, shown: root.trim_end_matches('/').to_string() })
+    }
+
+    /// Keeps everybody else from changing it for as long as it is open. A failure is that somebody else does.
+    pub fn lock(&self) -> std::result::Result<(), Failure> {
+        match retry_on_intr(|| fs::flock(&self.root, FlockOperation::NonBlockingLockExclusive)) {
+            Err(Errno::WOULDBLOCK) => Err(Failure::new(format!(
+                "{}: another menagerie is changing it; try again when that is done",
+                self.shown
+            ))),
+            locked => locked.doing(|| format!("locking {}", self.shown)),
+        }
+    }
+
+    fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
+        let path = if path.is_empty() { "." } else { path };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        // Without waiting: it may be a pipe. openat2(2) knows no such thing of a mere path.
+        let wait = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
+        let flags = flags | wait | OFlags::CLOEXEC;
+        retry_on_intr(|| fs::openat2(&self.root, path, flags, Mode::empty(), resolve))
+    }
+
+    /// The directory a path stands in, and the name it has there.
+    fn at<'p>(&self, path: &'p str) -> Result<(OwnedFd, &'p str)> {
+        let directory = self.open_at(parent(path), OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok((directory, path.rsplit_once('/').map_or(path, |(_, name)| name)))
+    }
+
+    fn open_file(&self, path: &str) -> Result<File> {
+        let file = self.open_at(path, OFlags::RDONLY)?;
+        match kind_of(fs::fstat(&file)?.st_mode) {
+            Kind::File => Ok(file.into()),
+            Kind::Directory | Kind::Link | Kind::Special | Kind::Unnameable => Err(Errno::INVAL),
+        }
+    }
+}
+
+impl Files for Disk {
+    type Writer = File;
+
+    fn show(&self, path: &str) -> String {
+        format!("{}/{path}", self.shown)
+    }
+
+    fn list(&self, directory: &str, most: usize) -> Result<Vec<Entry>> {
+        let directory = self.open_at(directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut entries = Vec::new();
+        for entry in fs::Dir::read_from(&directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            if entries.len() == most {
+                break;
+            }
+            let kind = match (name.to_str(), entry.file_type()) {
+                (Err(_), _) => Kind::Unnameable,
+                // Not every file system says so in the directory.
+                (Ok(name), FileType::Unknown) => {
+                    kind_of(fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+                }
+                (Ok(_), kind) => kind_of(kind.as_raw_mode()),
+            };
+            entries.push(Entry { name: name.to_string_lossy().into_owned(), kind });
+        }
+        Ok(entries)
+    }
+
+    fn read_link(&self, path: &str) -> Result<String> {
+        let (directory, name) = self.at(path)?;
+        fs::readlinkat(&directory, name, Vec::new())?.into_string().map_err(|_| Errno::ILSEQ)
+    }
+
+    fn look(&self, path: &str) -> Result<(Kind, u64)> {
+        let (directory, name) = self.at(path)?;
+        let stat = fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((kind_of(stat.st_mode), u64::try_from(stat.st_size).unwrap_or_default()))
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.open_file(path)?))
+    }
+
+    fn record(&self, path: &str) -> Result<Option<Record>> {
+        let mut value = [0; RECORD_LENGTH];
+        match fs::fgetxattr(self.open_file(path)?, RECORD, &mut value[..]) {
+            Ok(RECORD_LENGTH) => {}
+            // Of any other length it is not ours.
+            Ok(_) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let (mut sha256, mut size) = ([0; 32], [0; 8]);
+        value.iter().zip(sha256.iter_mut().chain(&mut size)).for_each(|(from, to)| *to = *from);
+        Ok(Some(Record { sha256, size: u64::from_le_bytes(size) }))
+    }
+
+    fn measure(&self, path: &str) -> Result<Option<[u8; 32]>> {
+        match sys::measure_verity(self.open_file(path)?) {
+            Ok(digest) => Ok(Some(digest)),
+            Err(Errno::NODATA | Errno::NOTTY | Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn free(&self) -> Result<Free> {
+        let space = fs::fstatvfs(&self.root)?;
+        // A file system that makes inodes as it needs them counts none.
+        let inodes = if space.f_files == 0 { u64::MAX } else { space.f_favail };
+        Ok(Free { bytes: space.f_bavail.saturating_mul(space.f_frsize), inodes })
+    }
+
+    fn make_directory(&self, path: &str) -> Result<()> {
+        let (directory, name) = self.at(path)?;
+        fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))
+    }
+
+    fn link(&self, target: &str, path: &str) -> Result<()> {
+        let (directory, name) = self.at(path)?;
+        fs::symlinkat(target, &directory, name)
+    }
+
+    fn create(&self, path: &str, mode: u32, size: u64) -> Result<File> {
+        let (directory, name) = self.at(path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = retry_on_intr(|| fs::openat(&directory, name, flags, Mode::from_raw_mode(0o600)))?;
+        fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        if size > 0 {
+            match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), 0, size)) {
+                // It cannot reserve; the space was counted before, and writing says if it was taken since.
+                Err(Errno::OPNOTSUPP) => {}
+                reserved => reserved?,
+            }
+        }
+        Ok(file.into())
+    }
+
+    fn write(&self, file: &mut File, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let written = retry_on_intr(|| rustix::io::write(&*file, bytes))?;
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn write_record(&self, file: &File, record: &Record) -> Result<()> {
+        let value: Vec<u8> = record.sha256.into_iter().chain(record.size.to_le_bytes()).collect();
+        match fs::fsetxattr(file, RECORD, &value, XattrFlags::empty()) {
+            // `verify` says that it has nothing to compare with.
+            Err(Errno::OPNOTSUPP) => Ok(()),
+            written => written,
+        }
+    }
+
+    fn finish(&self, file: File) -> Result<()> {
+        retry_on_intr(|| fs::fsync(&file))
+    }
+
+    fn seal(&self, path: &str) -> Result<Seal> {
+        match sys::enable_verity(self.open_file(path)?) {
+            Ok(()) | Err(Errno::EXIST) => Ok(Seal::Sealed),
+            Err(Errno::NOTTY | Errno::OPNOTSUPP) => Ok(Seal::NotPossible),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.rename_with(from, to, RenameFlags::NOREPLACE)
+    }
+
+    fn exchange(&self, one: &str, other: &str) -> Result<()> {
+        self.rename_with(one, other, RenameFlags::EXCHANGE)
+    }
+
+    fn remove_file(&self, path: &str) -> Result<()> {
+        let (directory, name) = self.at(path)?;
+        fs::unlinkat(&directory, name, AtFlags::empty())
+    }
+
+    fn remove_directory(&self, path: &str) -> Result<()> {
+        let (directory, name) = self.at(path)?;
+        fs::unlinkat(&directory, name, AtFlags::REMOVEDIR)
+    }
+
+    fn sync_directory(&self, path: &str) -> Result<()> {
+        let directory = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        retry_on_intr(|| fs::fsync(&directory))
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        match retry_on_intr(|| sys::checkpoint_ext4(&self.root)) {
+            // No journal to write home; or a plain user's directory, from which nothing boots.
+            Err(Errno::NOTTY | Errno::PERM) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl Disk {
+    fn rename_with(&self, from: &str, to: &str, flags: RenameFlags) -> Result<()> {
+        let ((from, old), (to, new)) = (self.at(from)?, self.at(to)?);
+        fs::renameat_with(&from, old, &to, new, flags)
+    }
+}
+
+fn kind_of(mode: u32) -> Kind {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
+            Kind::Special
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a file system can be asked for, a step each. Paths are relative to the boot partition's root, and no link in them
+//! is followed.
+
+use menagerie::space::Free;
+use rustix::io::Result;
+use std::io::Read;
+
+/// Something in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name; what is not UTF-8 in it is replaced, and the kind says so.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A pipe, a device or a socket.
+    Special,
+    /// Anything whose name is not UTF-8, so that nothing can be done to it.
+    Unnameable,
+}
+
+/// What is written down with an artifact: what its bytes were when they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// How many they are.
+    pub size: u64,
+}
+
+/// Whether the kernel checks a file's bytes from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// It does.
+    Sealed,
+    /// It cannot, or the file system cannot.
+    NotPossible,
+}
+
+/// The steps. Each one that changes something has happened, or has not.
+pub trait Files {
+    /// A file that is being written.
+    type Writer;
+
+    /// A path as a person finds it.
+    fn show(&self, path: &str) -> String;
+    /// What stands in a directory, in no order; at most `most` of it.
+    fn list(&self, directory: &str, most: usize) -> Result<Vec<Entry>>;
+    /// Where a link points. `EINVAL` of anything but a link, `EILSEQ` where that is not UTF-8.
+    fn read_link(&self, path: &str) -> Result<String>;
+    /// What stands at a path, and how many bytes a file has.
+    fn look(&self, path: &str) -> Result<(Kind, u64)>;
+    /// A file's bytes.
+    fn open(&self, path: &str) -> Result<Box<dyn Read + '_>>;
+    /// What was written down with a file; `None` where nothing was, or can be.
+    fn record(&self, path: &str) -> Result<Option<Record>>;
+    /// The fs-verity digest of a sealed file; `None` of any other.
+    fn measure(&self, path: &str) -> Result<Option<[u8; 32]>>;
+    /// What is left of the file system.
+    fn free(&self) -> Result<Free>;
+
+    /// Makes a directory. `EEXIST` where anything stands.
+    fn make_directory(&self, path: &str) -> Result<()>;
+    /// Makes a link. `EEXIST` where anything stands.
+    fn link(&self, target: &str, path: &str) -> Result<()>;
+    /// Makes an empty file with room reserved for its bytes. `EEXIST` where anything stands.
+    fn create(&self, path: &str, mode: u32, size: u64) -> Result<Self::Writer>;
+    /// Writes the next bytes of a file.
+    fn write(&self, file: &mut Self::Writer, bytes: &[u8]) -> Result<()>;
+    /// Writes something down with a file, where the file system can.
+    fn write_record(&self, file: &Self::Writer, record: &Record) -> Result<()>;
+    /// Waits until a file is on the disk, and closes it.
+    fn finish(&self, file: Self::Writer) -> Result<()>;
+    /// Seals a file with fs-verity, where kernel and file system can.
+    fn seal(&self, path: &str) -> Result<Seal>;
+    /// Gives a thing another name. `EEXIST` where anything stands.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+    /// Lets two things change places, at once.
+    fn exchange(&self, one: &str, other: &str) -> Result<()>;
+    /// Removes a file or link.
+    fn remove_file(&self, path: &str) -> Result<()>;
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &str) -> Result<()>;
+    /// Waits until a directory is on the disk; `""` is the root.
+    fn sync_directory(&self, path: &str) -> Result<()>;
+    /// Waits until all is on the disk where it belongs, and not only in the journal, where the file system has one that we
+    /// can tell.
+    fn checkpoint(&self) -> Result<()>;
+}
+
+/// The directory that a path stands in; `""` is the root.
+pub fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}

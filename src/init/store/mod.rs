@@ -1,0 +1,22 @@
+//! The boot partition's files: reading what stands there, and the only code that changes it.
+//!
+//! Every change is a plan (`menagerie::plan`), applied a step at a time through the trait [`Files`], so that tests can
+//! count, fail and cut the steps of the file system itself.
+
+pub mod apply;
+pub mod artifact;
+pub mod change;
+pub mod disk;
+pub mod files;
+pub mod survey;
+pub mod tree;
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod proof_tests;
+
+pub use disk::Disk;
+pub use files::{Entry, Files, Kind, Record, Seal};

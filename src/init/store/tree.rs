@@ -1,0 +1,83 @@
+//! Trees that change as a whole: the next one is built beside the present one, takes its place in one exchange, and only
+//! then the old one is removed. GRUB reads the disk without replaying the journal, which is what the checkpoints are for.
+
+use super::files::{Files, Kind, parent};
+use crate::failure::{Doing, Failure};
+use menagerie::layout::NEW;
+use rustix::io::Errno;
+
+/// How deep a tree may be; ours have at most 16 levels below `config`.
+const DEEPEST: usize = 32;
+/// How many things of a directory are removed before it is listed again.
+const SOME: usize = 1024;
+
+/// Where the next tree is built.
+pub fn next(place: &str) -> String {
+    format!("{place}{NEW}")
+}
+
+/// Replaces the tree, file or link at `place` by what `build` makes at the path it is given. Stopped anywhere, the old one
+/// is there or the new one, whole, and a next call finishes.
+pub fn replace<F: Files>(
+    files: &F,
+    place: &str,
+    build: impl FnOnce(&F, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let next = next(place);
+    files.checkpoint().doing(|| format!("checkpointing {}", files.show("")))?;
+    remove(files, &next)?;
+    build(files, &next)?;
+    turn(files, place)?;
+    remove(files, &next)
+}
+
+/// Lets what was built take its place: on the disk before the exchange, and after it where GRUB sees it too.
+pub fn turn(files: &impl Files, place: &str) -> Result<(), Failure> {
+    let (next, directory) = (next(place), parent(place));
+    let doing = || format!("exchanging {} and {}", files.show(&next), files.show(place));
+    let checkpoint = || files.checkpoint().doing(|| format!("checkpointing {}", files.show("")));
+    let sync = || files.sync_directory(directory).doing(|| format!("syncing {}", files.show(directory)));
+    sync()?;
+    checkpoint()?;
+    match files.look(place) {
+        Ok(_) => files.exchange(&next, place).doing(doing)?,
+        Err(Errno::NOENT) => files.rename(&next, place).doing(doing)?,
+        Err(error) => return Err(error).doing(doing),
+    }
+    sync()?;
+    checkpoint()
+}
+
+/// Removes whatever stands at a path, if anything does, and all below it.
+pub fn remove(files: &impl Files, path: &str) -> Result<(), Failure> {
+    remove_below(files, path, DEEPEST)
+}
+
+fn remove_below(files: &impl Files, path: &str, deepest: usize) -> Result<(), Failure> {
+    let doing = || format!("removing {}", files.show(path));
+    match files.look(path) {
+        Err(Errno::NOENT) => return Ok(()),
+        Ok((Kind::Directory, _)) => {}
+        Ok(_) => return files.remove_file(path).doing(doing),
+        Err(error) => return Err(error).doing(doing),
+    }
+    if deepest == 0 {
+        return Err(Errno::NAMETOOLONG).doing(doing);
+    }
+    loop {
+        let entries = files.list(path, SOME).doing(|| format!("listing {}", files.show(path)))?;
+        if entries.is_empty() {
+            return files.remove_directory(path).doing(doing);
+        }
+        for entry in entries {
+            let path = format!("{path}/{}", entry.name);
+            match entry.kind {
+                Kind::Directory => remove_below(files, &path, deepest - 1)?,
+                Kind::File | Kind::Link | Kind::Special => {
+                    files.remove_file(&path).doing(|| format!("removing {}", files.show(&path)))?;
+                }
+                Kind::Unnameable => return Err(Errno::ILSEQ).doing(|| format!("removing {}", files.show(&path))),
+            }
+        }
+    }
+}
