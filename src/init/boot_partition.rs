@@ -40,8 +40,8 @@ impl BootPartition {
         Ok(BootPartition { mounted_on: target.clone() })
     }
 
-    /// The `vm_root` of the wanted release.
-    pub fn image_of(&self, wanted: Selection) -> Result<Image, Failure> {
+    /// The `vm_root` of the wanted release, whose id is left for the running system.
+    pub fn image_of(&self, wanted: Selection, places: &Places) -> Result<Image, Failure> {
         let listing = self.list()?;
         let (release, root) =
             menagerie::select(&listing, wanted).map_err(|impossible| Failure::new(impossible.to_string()))?;
@@ -55,6 +55,8 @@ impl BootPartition {
                 release.number
             )));
         }
+        let note = &places.running;
+        fs::write(note, format!("{}\n", release.id())).doing(|| format!("writing {note}"))?;
         Image::open(&self.mounted_on, path)
     }
 

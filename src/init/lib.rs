@@ -3,6 +3,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
 
 pub mod boot_partition;
+pub mod command;
 pub mod device;
 pub mod failure;
 pub mod handover;

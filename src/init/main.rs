@@ -7,18 +7,36 @@
 use init::boot_partition::BootPartition;
 use init::failure::Failure;
 use init::stopwatch::Stopwatch;
-use init::{device, handover, kernel_fs, orders, overlay, places, rescue, scratch, shell};
+use init::{command, device, handover, kernel_fs, orders, overlay, places, rescue, scratch, shell};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    if let Some(words) = behind_menagerie(&words) {
+        return command::run(&words);
+    }
     if !rustix::process::getpid().is_init() {
-        eprintln!("init: this boots a virtual machine and runs only as its PID 1; nothing was done");
+        eprintln!(
+            "init: this boots a virtual machine and runs only as its PID 1; nothing was done (init menagerie is for you)"
+        );
         return ExitCode::from(2);
     }
     rescue::catch_panics();
     let Err(failure) = boot();
     rescue::rescue(&failure)
+}
+
+/// The words behind the name `menagerie`, if the program is called that way, or `init menagerie`.
+fn behind_menagerie(words: &[String]) -> Option<Vec<&str>> {
+    let is_it = |word: &String| word.rsplit('/').next() == Some(command::NAME);
+    let (name, rest) = words.split_first()?;
+    let rest = match rest {
+        rest if is_it(name) => rest,
+        [first, rest @ ..] if first == command::NAME => rest,
+        _ => return None,
+    };
+    Some(rest.iter().map(String::as_str).collect())
 }
 
 fn boot() -> Result<Infallible, Failure> {
@@ -48,7 +66,7 @@ fn boot() -> Result<Infallible, Failure> {
 
     let image = match &orders.rootfspath {
         Some(path) => partition.image_at(path)?,
-        None => partition.image_of(orders.release)?,
+        None => partition.image_of(orders.release, &places)?,
     };
     clock.lap("release");
 

@@ -3,10 +3,17 @@
 use crate::failure::Failure;
 use crate::kernel_fs::make_directory;
 
+/// The name of the directory that the boot partition is mounted on.
+pub const BOOTMNT: &str = "bootmnt";
+/// The name of the file beside it that holds the id of the release whose root runs.
+pub const RUNNING: &str = "release";
+
 /// Absolute paths; all but `new_root` are below /run and go with it into the root.
 pub struct Places {
     /// The boot partition.
     pub bootmnt: String,
+    /// A file that tells the running system which release it runs from.
+    pub running: String,
     /// The image of the root, read-only.
     pub fs: String,
     /// The scratch layer, where all writes go.
@@ -25,7 +32,8 @@ pub fn create(basepath: &str) -> Result<Places, Failure> {
     make_directory(basepath)?;
     let below = |name: &str| format!("{basepath}/{name}");
     let places = Places {
-        bootmnt: below("bootmnt"),
+        bootmnt: below(BOOTMNT),
+        running: below(RUNNING),
         fs: below("fs"),
         cowspace: below("cowspace"),
         outer: below("outer"),

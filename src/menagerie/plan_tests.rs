@@ -247,12 +247,12 @@ fn each_refusal_has_its_sentence() {
         (
             &whole,
             Wish::Rollback(Number(2)),
-            "it has no kernel, and release 0 has one: name it too (kernel=VERSION takes one that is there)",
+            "the release has no kernel, and release 0 has one: name it too (kernel=VERSION takes one that is there)",
         ),
         (
             &whole,
             Wish::Install(&no_kernel),
-            "it has no kernel, and release 0 has one: name it too (kernel=VERSION takes one that is there)",
+            "the release has no kernel, and release 0 has one: name it too (kernel=VERSION takes one that is there)",
         ),
         (&whole, Wish::Install(&not_there), "kernel 9 is not there: say which file it is, kernel=9@FILE"),
         (

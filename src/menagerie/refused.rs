@@ -44,7 +44,7 @@ impl fmt::Display for Refused<'_> {
             Refused::Lacks(name) => {
                 write!(
                     f,
-                    "it has no {name}, and release 0 has one: name it too ({name}=VERSION takes one that is there)"
+                    "the release has no {name}, and release 0 has one: name it too ({name}=VERSION takes one that is there)"
                 )
             }
             Refused::NotThere(artifact) => {

@@ -1,0 +1,100 @@
+//! `menagerie`: the releases of a boot partition, or of any directory, for a person and for programs.
+//!
+//! Exit codes: 0 done; 1 not done, and standard error says why; 2 the words make no sense; 3 `verify` found faults.
+
+mod change;
+mod report;
+mod verify;
+mod words;
+
+use crate::failure::{Doing, Failure};
+use crate::places;
+use crate::store::{Disk, survey};
+use menagerie::{Inventory, ReleaseId};
+use std::fmt::Display;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use words::{Asked, Options, Verb};
+
+/// What the program is called as, and the first word behind `init` that means the same.
+pub const NAME: &str = "menagerie";
+
+/// How a run ended that did not fail.
+enum Ended {
+    /// Done, or nothing is wrong.
+    Well,
+    /// `verify` found faults.
+    WithFaults,
+}
+
+/// Does what the words behind the program's name ask for.
+pub fn run(words: &[&str]) -> ExitCode {
+    // Directories get the mode 0755 that they are made with, whoever calls.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let ended = match words::read(words) {
+        Ok(Asked::Help(text)) => say(text.trim_end()).map(|()| Ended::Well),
+        Ok(Asked::For(verb, options)) => obey(verb, &options),
+        Err(why) => {
+            complain(&why);
+            return ExitCode::from(2);
+        }
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::WithFaults) => ExitCode::from(3),
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
+    let disk = Disk::open(&options.root)?;
+    match verb {
+        Verb::List => report::list(&*take_stock(&disk, options)?, options.form)?,
+        Verb::Status => report::status(&disk, &*take_stock(&disk, options)?, options)?,
+        Verb::Verify => return verify::verify(&disk, options),
+        Verb::Change(change) => change::make(&disk, &change, options)?,
+    }
+    Ok(Ended::Well)
+}
+
+/// Everything that stands there; what was left out is said.
+fn take_stock(disk: &Disk, options: &Options) -> Result<Box<Inventory>, Failure> {
+    let (inventory, oddities) = survey::inventory(disk, &options.layout, running(&options.root)?)?;
+    oddities.iter().for_each(complain);
+    Ok(inventory)
+}
+
+/// The release whose root this machine runs from, if it is one of those below `root`: PID 1 has left a note beside the
+/// directory it mounted the boot partition on.
+fn running(root: &str) -> Result<Option<ReleaseId>, Failure> {
+    let root = Path::new(root);
+    if root.file_name().is_none_or(|name| name != places::BOOTMNT) {
+        return Ok(None);
+    }
+    let note = root.with_file_name(places::RUNNING);
+    match std::fs::read_to_string(&note) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        text => {
+            let text = text.doing(|| format!("reading {}", note.display()))?;
+            text.trim_end()
+                .parse()
+                .map(Some)
+                .map_err(|_| Failure::new(format!("{} holds no release's id", note.display())))
+        }
+    }
+}
+
+/// A line for whoever called.
+fn say(line: impl Display) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}").doing(|| "writing to standard output".into())
+}
+
+/// A line beside what was asked for.
+fn complain(line: impl Display) {
+    // Where standard error is closed, the exit code has to do.
+    writeln!(std::io::stderr(), "{NAME}: {line}").unwrap_or_default();
+}

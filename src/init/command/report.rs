@@ -1,0 +1,164 @@
+//! What is printed of an inventory: the predecessor's list of releases, the state, and both as JSON.
+
+use super::say;
+use super::words::{Form, Options};
+use crate::failure::{Doing, Failure};
+use crate::store::{Disk, Files};
+use menagerie::space::{Free, Megabytes};
+use menagerie::{Artifact, Inventory, Release, ReleaseId};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// The longest JSON that is printed: 64 releases of 16 artifacts, a thousand orphans, each with the longest names.
+const MOST: usize = 4 << 20;
+
+/// The list of releases.
+#[derive(Serialize)]
+struct List<'a> {
+    /// Which release `latest` points at.
+    latest: Option<u32>,
+    releases: Vec<ReleaseJson<'a>>,
+    orphans: Vec<ArtifactJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReleaseJson<'a> {
+    number: u32,
+    id: String,
+    artifacts: Vec<ArtifactJson<'a>>,
+    /// Whether all of them stand on the disk.
+    complete: bool,
+    running: bool,
+    pinned: bool,
+    good: bool,
+}
+
+#[derive(Serialize)]
+struct ArtifactJson<'a> {
+    name: &'a str,
+    version: &'a str,
+    /// In bytes; null where it does not stand on the disk.
+    size: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct State<'a> {
+    running: Option<String>,
+    next: Option<ReleaseJson<'a>>,
+    pinned: Vec<String>,
+    good: Vec<String>,
+    /// Bytes that can still be written.
+    free: u64,
+    /// What was left half done, in words; the next change clears it away.
+    leftovers: Vec<String>,
+}
+
+/// Prints one JSON value on a line.
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut buffer = vec![0; MOST];
+    let length = serde_json_core::to_slice(value, &mut buffer)
+        .map_err(|_| Failure::new(format!("the JSON would have more than {MOST} bytes")))?;
+    say(String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()))
+}
+
+/// Prints all releases and orphans.
+pub fn list(inventory: &Inventory, form: Form) -> Result<(), Failure> {
+    let releases = inventory.listing.releases();
+    let mut orphans: Vec<&Artifact> = inventory.orphans().map(|stored| &stored.artifact).collect();
+    orphans.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
+    match form {
+        Form::Json => print_json(&List {
+            latest: inventory.listing.latest,
+            releases: releases.iter().map(|release| release_json(inventory, release)).collect(),
+            orphans: orphans.iter().map(|artifact| artifact_json(inventory, artifact)).collect(),
+        }),
+        Form::Plain if releases.is_empty() && orphans.is_empty() => Ok(()),
+        Form::Plain => say(plain(releases, &orphans).trim_end_matches('\n')),
+    }
+}
+
+/// The predecessor's form.
+fn plain(releases: &[Release], orphans: &[&Artifact]) -> String {
+    let mut text = String::new();
+    for release in releases {
+        // Writing to a String cannot fail.
+        writeln!(text, "Release: {}", release.number).unwrap_or_default();
+        for Artifact { name, version } in sorted(release) {
+            writeln!(text, "  {name}: {version}").unwrap_or_default();
+        }
+    }
+    if !orphans.is_empty() {
+        text.push_str("\nOrphans:\n");
+    }
+    let mut last = None;
+    for Artifact { name, version } in orphans {
+        if last.replace(name) != Some(name) {
+            writeln!(text, "  {name}").unwrap_or_default();
+        }
+        writeln!(text, "    {version}").unwrap_or_default();
+    }
+    text
+}
+
+/// Prints which release is the newest now.
+pub fn newest(inventory: &Inventory) -> Result<(), Failure> {
+    match inventory.listing.releases() {
+        [] => say("there are no releases"),
+        [newest, ..] => say(format_args!("release {} is {}: {newest}", newest.number, newest.id())),
+    }
+}
+
+/// Prints what runs, what is next, what is kept, and how much room is left.
+pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(), Failure> {
+    let Free { bytes, .. } = disk.free().doing(|| format!("asking how full {} is", options.root))?;
+    let listing = &inventory.listing;
+    let next = listing.latest.and_then(|number| listing.release(number));
+    let leftovers = || inventory.leftovers.iter().map(|leftover| leftover.to_string());
+    let ids = |ids: &[ReleaseId]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>();
+    if options.form == Form::Json {
+        return print_json(&State {
+            running: inventory.marks.running.map(|id| id.to_string()),
+            next: next.map(|release| release_json(inventory, release)),
+            pinned: ids(&inventory.marks.pinned),
+            good: ids(&inventory.marks.good),
+            free: bytes,
+            leftovers: leftovers().collect(),
+        });
+    }
+    let named = |id: &ReleaseId| match listing.releases().iter().find(|release| release.id() == *id) {
+        Some(release) => format!("release {}, {id}: {release}", release.number),
+        None => format!("{id}, which is not on the disk"),
+    };
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    lines.push(("running", inventory.marks.running.as_ref().map_or("nothing from here".into(), named)));
+    lines.push(("next", next.map_or("nothing: latest leads to no release".into(), |release| named(&release.id()))));
+    lines.extend(inventory.marks.good.iter().map(|id| ("good", named(id))));
+    lines.extend(inventory.marks.pinned.iter().map(|id| ("pinned", named(id))));
+    lines.extend(leftovers().map(|leftover| ("left half done", leftover)));
+    lines.push(("free", Megabytes(bytes).to_string()));
+    lines.into_iter().try_for_each(|(what, is)| say(format_args!("{what:<14} {is}")))
+}
+
+fn sorted(release: &Release) -> Vec<&Artifact> {
+    let mut artifacts: Vec<&Artifact> = release.artifacts.iter().collect();
+    artifacts.sort_by(|one, other| one.name.cmp(&other.name));
+    artifacts
+}
+
+fn release_json<'a>(inventory: &'a Inventory, release: &'a Release) -> ReleaseJson<'a> {
+    let (id, marks) = (release.id(), &inventory.marks);
+    ReleaseJson {
+        number: release.number,
+        id: id.to_string(),
+        artifacts: sorted(release).into_iter().map(|artifact| artifact_json(inventory, artifact)).collect(),
+        complete: inventory.missing(release).is_none(),
+        running: marks.running == Some(id),
+        pinned: marks.is_pinned(id),
+        good: marks.good.contains(&id),
+    }
+}
+
+fn artifact_json<'a>(inventory: &Inventory, artifact: &'a Artifact) -> ArtifactJson<'a> {
+    let size = inventory.stored(artifact).map(|stored| stored.size);
+    ArtifactJson { name: artifact.name.as_str(), version: artifact.version.as_str(), size }
+}

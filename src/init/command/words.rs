@@ -1,0 +1,349 @@
+//! The words of the command, read into what is asked for. Options may stand before or behind the verb.
+
+use crate::store::change::{Change, Given};
+use argh::FromArgs;
+use menagerie::plan::{MAX_RETAIN, Orphans, RETAIN};
+use menagerie::{Layout, Name, Policy, Which, layout, spec};
+use std::collections::BTreeMap;
+
+/// What the words ask for.
+pub enum Asked {
+    /// To be told how to ask.
+    Help(String),
+    /// Something to do, and how.
+    For(Verb, Box<Options>),
+}
+
+/// What to do.
+pub enum Verb {
+    /// Print the releases.
+    List,
+    /// Print what runs, what is next, what is kept.
+    Status,
+    /// Read everything again.
+    Verify,
+    /// Change the releases.
+    Change(Change),
+}
+
+/// How to do it.
+pub struct Options {
+    /// The boot partition.
+    pub root: String,
+    /// Where things stand on it.
+    pub layout: Layout,
+    /// For a person or for a program.
+    pub form: Form,
+    /// What to keep.
+    pub policy: Policy,
+    /// Whether a plan is only printed.
+    pub dry_run: bool,
+    /// Of each new artifact, the file it is made from.
+    pub files: BTreeMap<Name, String>,
+}
+
+/// How output looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For a person.
+    Plain,
+    /// One JSON value.
+    Json,
+}
+
+/// Releases of artifacts on a boot partition. Without a command: prints them.
+#[derive(FromArgs)]
+#[argh(
+    error_code(0, "done"),
+    error_code(1, "not done, and standard error says why"),
+    error_code(2, "the words make no sense"),
+    error_code(3, "verify found faults")
+)]
+struct Words {
+    /// the boot partition, or any directory (/run/vm/bootmnt)
+    #[argh(option, default = "String::from(\"/run/vm/bootmnt\")")]
+    root: String,
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+    /// how many old releases to keep, at most 63 (5); with add and reap
+    #[argh(option)]
+    retain: Option<u32>,
+    /// keep artifacts that no release has; with add and reap
+    #[argh(switch)]
+    keep_orphans: bool,
+    /// print the plan and change nothing
+    #[argh(switch)]
+    dry_run: bool,
+    /// NAME=MODE: the file mode of a new artifact, octal (0644); with add
+    #[argh(option)]
+    mode: Vec<String>,
+    /// where artifacts stand below the root (artifacts)
+    #[argh(option, default = "layout::ARTIFACTS.into()")]
+    artifacts: String,
+    /// where releases stand below the root (releases)
+    #[argh(option, default = "layout::RELEASES.into()")]
+    releases: String,
+    /// where the link to the newest release stands below the root (latest)
+    #[argh(option, default = "layout::LATEST.into()")]
+    latest: String,
+    #[argh(subcommand)]
+    verb: Option<Verbs>,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Verbs {
+    Add(Add),
+    Rollback(Rollback),
+    Pin(Pin),
+    Unpin(Unpin),
+    Reap(Reap),
+    Verify(Verify),
+    Status(Status),
+}
+
+/// A new release: it becomes 0, the others move up one place.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "add")]
+struct Add {
+    /// NAME=VERSION@FILE, or NAME=VERSION of an artifact that is there already
+    #[argh(positional)]
+    artifacts: Vec<String>,
+}
+
+/// Makes an old release 0 again; the others keep their order.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "rollback")]
+struct Rollback {
+    /// its number or id (1)
+    #[argh(positional, default = "Which::Number(1)", from_str_fn(which))]
+    which: Which,
+}
+
+/// Keeps a release for good.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "pin")]
+struct Pin {
+    /// its number or id
+    #[argh(positional, from_str_fn(which))]
+    which: Which,
+}
+
+/// Lets a release be pruned again.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "unpin")]
+struct Unpin {
+    /// its number or id
+    #[argh(positional, from_str_fn(which))]
+    which: Which,
+}
+
+/// Removes old releases, artifacts that no release has, and what was left half done.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "reap")]
+struct Reap {}
+
+/// Reads everything again and says what is wrong with which file.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "verify")]
+struct Verify {}
+
+/// What runs, what is next, what is kept, and how much room is left.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "status")]
+struct Status {}
+
+fn which(text: &str) -> Result<Which, String> {
+    text.parse().map_err(|_| format!("{text:?} is neither a release's number nor its id"))
+}
+
+/// Reads the words behind the program's name; an error is a sentence.
+pub fn read(words: &[&str]) -> Result<Asked, String> {
+    match Words::from_args(&[super::NAME], &options_first(words)) {
+        Ok(words) => words.check(),
+        Err(exit) if exit.status.is_ok() => Ok(Asked::Help(exit.output)),
+        Err(exit) => Err(format!("{}\nRun {} --help for more information.", exit.output.trim_end(), super::NAME)),
+    }
+}
+
+/// The options that have a value.
+const VALUED: [&str; 6] = ["--root", "--retain", "--mode", "--artifacts", "--releases", "--latest"];
+
+/// The same words with the options in front, where argh wants those that every command has. What follows `--` stays.
+fn options_first<'w>(words: &[&'w str]) -> Vec<&'w str> {
+    let (mut options, mut rest) = (Vec::new(), Vec::new());
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "--" => rest.extend(std::iter::once(word).chain(words.by_ref())),
+            _ if VALUED.contains(&word) => options.extend(std::iter::once(word).chain(words.next())),
+            _ if word.starts_with("--") => options.push(word),
+            _ => rest.push(word),
+        }
+    }
+    options.extend(rest);
+    options
+}
+
+impl Words {
+    fn check(self) -> Result<Asked, String> {
+        self.check_options()?;
+        let layout = Layout::new(&self.artifacts, &self.releases, &self.latest).map_err(|why| why.to_string())?;
+        let retain = self.retain.unwrap_or(RETAIN);
+        if retain > MAX_RETAIN {
+            return Err(format!("--retain {retain}: at most {MAX_RETAIN} old releases can be kept"));
+        }
+        let orphans = if self.keep_orphans { Orphans::Keep } else { Orphans::Remove };
+        let form = if self.json { Form::Json } else { Form::Plain };
+        let mut options = Options {
+            root: self.root,
+            layout,
+            form,
+            policy: Policy { retain, orphans },
+            dry_run: self.dry_run,
+            files: BTreeMap::new(),
+        };
+        let verb = match self.verb {
+            None => Verb::List,
+            Some(Verbs::Status(Status {})) => Verb::Status,
+            Some(Verbs::Verify(Verify {})) => Verb::Verify,
+            Some(Verbs::Add(Add { artifacts })) => {
+                Verb::Change(Change::Add(given(&artifacts, &self.mode, &mut options)?))
+            }
+            Some(Verbs::Rollback(Rollback { which })) => Verb::Change(Change::Rollback(which)),
+            Some(Verbs::Pin(Pin { which })) => Verb::Change(Change::Pin(which)),
+            Some(Verbs::Unpin(Unpin { which })) => Verb::Change(Change::Unpin(which)),
+            Some(Verbs::Reap(Reap {})) => Verb::Change(Change::Reap),
+        };
+        Ok(Asked::For(verb, Box::new(options)))
+    }
+
+    /// An option that would do nothing is a misunderstanding.
+    fn check_options(&self) -> Result<(), String> {
+        let (verb, changes, prunes) = match self.verb {
+            None => ("the list of releases", false, false),
+            Some(Verbs::Status(_)) => ("status", false, false),
+            Some(Verbs::Verify(_)) => ("verify", false, false),
+            Some(Verbs::Add(_)) => ("add", true, true),
+            Some(Verbs::Reap(_)) => ("reap", true, true),
+            Some(Verbs::Rollback(_)) => ("rollback", true, false),
+            Some(Verbs::Pin(_)) => ("pin", true, false),
+            Some(Verbs::Unpin(_)) => ("unpin", true, false),
+        };
+        for (option, given, fits) in [
+            ("--retain", self.retain.is_some(), prunes),
+            ("--keep-orphans", self.keep_orphans, prunes),
+            ("--dry-run", self.dry_run, changes),
+            ("--mode", !self.mode.is_empty(), verb == "add"),
+        ] {
+            if given && !fits {
+                return Err(format!("{option} has nothing to do with {verb}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn given(artifacts: &[String], modes: &[String], options: &mut Options) -> Result<Vec<Given>, String> {
+    const MODE: u32 = 0o644;
+    if artifacts.is_empty() {
+        return Err("add needs at least one NAME=VERSION@FILE".into());
+    }
+    let mut modes = modes.iter().map(|text| mode(text)).collect::<Result<BTreeMap<Name, u32>, String>>()?;
+    let mut all = Vec::new();
+    for text in artifacts {
+        let spec = spec::parse(&options.layout, text).map_err(|why| format!("{text}: {why}"))?;
+        let mode = modes.remove(&spec.artifact.name);
+        if let Some(file) = spec.file {
+            options.files.insert(spec.artifact.name.clone(), file.into());
+        }
+        all.push(Given { mode: spec.file.map(|_| mode.unwrap_or(MODE)), artifact: spec.artifact });
+    }
+    match modes.into_iter().next() {
+        Some((name, mode)) => Err(format!("--mode {name}={mode:04o}: no new artifact has this name")),
+        None => Ok(all),
+    }
+}
+
+/// Reads `NAME=MODE`.
+fn mode(text: &str) -> Result<(Name, u32), String> {
+    let read = || {
+        let (name, digits) = text.split_once('=')?;
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777 && !digits.starts_with('+'))?;
+        Some((name.parse().ok()?, mode))
+    };
+    read().ok_or_else(|| format!("--mode {text}: it must be NAME=MODE, an octal mode of at most 0777"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_may_stand_anywhere() {
+        for words in [
+            &["--root", "/x", "--dry-run", "rollback", "2"][..],
+            &["rollback", "--root", "/x", "2", "--dry-run"],
+            &["rollback", "2", "--dry-run", "--root", "/x"],
+        ] {
+            let Ok(Asked::For(Verb::Change(Change::Rollback(which)), options)) = read(words) else {
+                panic!("{words:?}")
+            };
+            assert_eq!((which, options.root.as_str(), options.dry_run), (Which::Number(2), "/x", true), "{words:?}");
+        }
+        assert_eq!(options_first(&["add", "--", "--root=1"]), ["add", "--", "--root=1"]);
+    }
+
+    #[test]
+    fn a_new_release_has_files_and_modes() {
+        let words = ["add", "kernel=6.12@/boot/vmlinuz", "initrd=1", "--mode", "kernel=0600"];
+        let Ok(Asked::For(Verb::Change(Change::Add(given)), options)) = read(&words) else { panic!("no release") };
+        let shown: Vec<_> = given.iter().map(|given| (given.artifact.to_string(), given.mode)).collect();
+        assert_eq!(shown, [("kernel 6.12".into(), Some(0o600)), ("initrd 1".into(), None)]);
+        assert_eq!(
+            options.files.into_iter().map(|(n, f)| (n.to_string(), f)).collect::<Vec<_>>(),
+            [("kernel".into(), "/boot/vmlinuz".into())]
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        for (words, why) in [
+            (&["add"][..], "add needs at least one NAME=VERSION@FILE"),
+            (&["add", "kernel"], "kernel: must be NAME=VERSION@FILE"),
+            (&["add", "k=1@f", "--mode", "x=0600"], "--mode x=0600: no new artifact has this name"),
+            (
+                &["add", "k=1@f", "--mode", "k=4755"],
+                "--mode k=4755: it must be NAME=MODE, an octal mode of at most 0777",
+            ),
+            (&["reap", "--retain", "64"], "--retain 64: at most 63 old releases can be kept"),
+            (&["rollback", "--retain", "3"], "--retain has nothing to do with rollback"),
+            (&["verify", "--dry-run"], "--dry-run has nothing to do with verify"),
+            (&["--keep-orphans"], "--keep-orphans has nothing to do with the list of releases"),
+            (&["reap", "--mode", "k=0600"], "--mode has nothing to do with reap"),
+            (
+                &["status", "--releases", "artifacts/x"],
+                "artifacts, releases and latest must lie outside of one another",
+            ),
+        ] {
+            assert_eq!(read(words).err().as_deref(), Some(why), "{words:?}");
+        }
+        for (words, part) in [
+            (&["rollback", "first"][..], "\"first\" is neither a release's number nor its id"),
+            (&["pin"], "Required positional arguments not provided"),
+            (&["instal"], "Unrecognized argument: instal"),
+            (&["--retain"], "No value provided for option '--retain'"),
+        ] {
+            let why = read(words).err().unwrap_or_default();
+            assert!(
+                why.contains(part) && why.ends_with("Run menagerie --help for more information."),
+                "{words:?}: {why}"
+            );
+        }
+        for (words, part) in [(&["--help"][..], "3 verify found faults"), (&["add", "--help"], "NAME=VERSION@FILE")] {
+            let Ok(Asked::Help(help)) = read(words) else { panic!("no help") };
+            assert!(help.contains(part), "{help}");
+        }
+    }
+}
