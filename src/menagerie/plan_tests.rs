@@ -263,7 +263,7 @@ fn each_refusal_has_its_sentence() {
         (
             &foreign,
             Wish::Install(&again),
-            "2 things below the releases are none of ours and would be lost with the old tree: move them away",
+            "2 things below the releases would be lost with the old tree, being none of ours: move them away",
         ),
         (
             &elsewhere,
