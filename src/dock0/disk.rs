@@ -5,7 +5,9 @@ use crate::output::{Access, Existing, Output};
 use crate::release::{self, ArtifactFile};
 use crate::tool::{DEBUGFS, MKE2FS};
 use anyhow::{Context, Result, bail};
+use menagerie::record::{self, Record};
 use menagerie::{Artifact, Layout, layout};
+use sha2::{Digest, Sha256};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -138,7 +140,8 @@ pub fn make_file_system(staging: &Path, path: &Path, size: u64, label: &str) -> 
     command.args(["-E", "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "-d"]);
     command.arg(staging).arg(path).arg((size / 4096).to_string());
     MKE2FS.run(&mut command).with_context(|| format!("filling a disk of {size} bytes (is it large enough?)"))?;
-    give_everything_to_root(staging, path)
+    give_everything_to_root(staging, path)?;
+    record_artifacts(staging, path)
 }
 
 /// Sets the owner of everything in the ext4 at `image` that came from `staging` to root: mke2fs copies owners, and
@@ -146,19 +149,50 @@ pub fn make_file_system(staging: &Path, path: &Path, size: u64, label: &str) -> 
 pub fn give_everything_to_root(staging: &Path, image: &Path) -> Result<()> {
     let mut requests = String::new();
     for path in paths_below(staging, Path::new("/"))? {
-        let name = path.to_str().filter(|name| !name.contains(['"', '\n']));
-        let name = name.with_context(|| format!("{}: such a name cannot go on a disk", path.display()))?;
+        let name = quotable(&path)?;
         for field in ["uid", "gid"] {
             requests.push_str(&format!("set_inode_field \"{name}\" {field} 0\n"));
         }
     }
+    edit(image, &requests, "making root the owner of everything on the disk")
+}
+
+/// Writes down with every artifact what its bytes are, for `menagerie verify`.
+fn record_artifacts(staging: &Path, image: &Path) -> Result<()> {
+    let artifacts = staging.join(layout::ARTIFACTS);
+    if !artifacts.is_dir() {
+        return Ok(());
+    }
+    let values = tempfile::tempdir().context("making a temporary directory")?;
+    let mut requests = String::new();
+    for (number, path) in paths_below(&artifacts, &Path::new("/").join(layout::ARTIFACTS))?.iter().enumerate() {
+        let file = staging.join(path.strip_prefix("/")?);
+        if file.is_dir() {
+            continue;
+        }
+        let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        let record = Record { sha256: Sha256::digest(&bytes).into(), size: bytes.len().try_into()? };
+        let value = values.path().join(number.to_string());
+        fs::write(&value, record.to_bytes()).with_context(|| format!("writing {}", value.display()))?;
+        let (value, name) = (quotable(&value)?, quotable(path)?);
+        requests.push_str(&format!("ea_set -f \"{value}\" \"{name}\" {}\n", record::ATTRIBUTE));
+    }
+    edit(image, &requests, "writing down what the artifacts are")
+}
+
+fn quotable(path: &Path) -> Result<&str> {
+    let name = path.to_str().filter(|name| !name.contains(['"', '\n']));
+    name.with_context(|| format!("{}: such a name cannot go on a disk", path.display()))
+}
+
+fn edit(image: &Path, requests: &str, doing: &str) -> Result<()> {
     let script = tempfile::NamedTempFile::new().context("making a temporary file")?;
     fs::write(script.path(), requests).context("writing a script for debugfs")?;
     // debugfs ends well whatever became of its requests; only what it says on standard error tells, behind its version.
     let complaints = DEBUGFS.complaints(DEBUGFS.command().arg("-w").arg("-f").arg(script.path()).arg(image))?;
     match complaints.lines().skip(1).collect::<Vec<_>>()[..] {
         [] => Ok(()),
-        [first, ..] => bail!("making root the owner of everything on the disk: {first}"),
+        [first, ..] => bail!("{doing}: {first}"),
     }
 }
 

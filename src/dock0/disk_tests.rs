@@ -42,6 +42,10 @@ fn a_disk_is_a_clean_ext4_with_the_layout_and_all_of_it_is_roots() {
     assert_eq!(debugfs(&image, "cat \"/config/templates/etc/host name\""), "web1\n");
     let shown = debugfs(&image, "stat \"/config/templates/etc/host name\"");
     assert!(shown.contains("Mode:  0640") && shown.contains("User:     0   Group:     0"), "{shown}");
+    // `printf 'kernel 6.12' | sha256sum`, and the 11 bytes; in the inode itself.
+    let record = debugfs(&image, "ea_get -x /artifacts/kernel/6.12 user.dock0.sha256");
+    assert!(record.contains("1c 07 42 ea 17 3c 9e 32 5e f0 9d f5 8a cf 16 b2 2f e5 f1 c1 90 29 1a 7b 71 13 43 5c e7 ef 15 a1 0b 00 00 00 00 00 00 00"), "{record}");
+    assert!(debugfs(&image, "stat /artifacts/kernel/6.12").contains("File ACL: 0\n"), "the record is in the inode");
     assert!(debugfs(&image, "cat /boot/grub/grub.cfg").contains("linux /latest/kernel root=LABEL=dock0"));
     assert!(debugfs(&image, "cat /boot/grub/menu.lst").contains("kernel /releases/5/kernel root=LABEL=dock0"));
 }

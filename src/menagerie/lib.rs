@@ -14,6 +14,7 @@ pub mod listing;
 pub mod name;
 pub mod new_release;
 pub mod plan;
+pub mod record;
 pub mod refused;
 pub mod select;
 pub mod space;
@@ -27,6 +28,7 @@ pub use listing::{Artifact, Listing, Release};
 pub use name::{BadName, Name, RelPath, Version};
 pub use new_release::{NewRelease, Source};
 pub use plan::{Plan, Policy, Step, Wish, plan};
+pub use record::Record;
 pub use refused::Refused;
 pub use select::{Impossible, Selection, select};
 

@@ -1,8 +1,8 @@
 //! Writing one artifact: beside its place, checked, sealed, and only then under its name.
 
-use super::files::{Files, Record, Seal, parent};
+use super::files::{Files, Seal, parent};
 use crate::failure::{Doing, Failure};
-use menagerie::{Artifact, Layout};
+use menagerie::{Artifact, Layout, Record};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::io::Read;

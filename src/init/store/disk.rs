@@ -1,8 +1,9 @@
 //! A directory of this machine as [`Files`], the root of a boot partition for one.
 
-use super::files::{Entry, Files, Kind, Record, Seal, parent};
+use super::files::{Entry, Files, Kind, Seal, parent};
 use crate::failure::{Doing, Failure};
 use crate::sys;
+use menagerie::record::{self, Record};
 use menagerie::space::Free;
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, XattrFlags,
@@ -11,11 +12,6 @@ use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-
-/// The extended attribute with an artifact's [`Record`]: SHA-256, then the size as eight bytes, the lowest first. Short
-/// enough for ext4 to keep it in the inode, so that it appears with the file or not at all.
-const RECORD: &str = "user.dock0.sha256";
-const RECORD_LENGTH: usize = 40;
 
 /// A directory, held open.
 pub struct Disk {
@@ -114,16 +110,13 @@ impl Files for Disk {
     }
 
     fn record(&self, path: &str) -> Result<Option<Record>> {
-        let mut value = [0; RECORD_LENGTH];
-        match fs::fgetxattr(self.open_file(path)?, RECORD, &mut value[..]) {
-            Ok(RECORD_LENGTH) => {}
-            // Of any other length it is not ours.
-            Ok(_) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => return Ok(None),
-            Err(error) => return Err(error),
+        let mut value = [0; record::LENGTH];
+        match fs::fgetxattr(self.open_file(path)?, record::ATTRIBUTE, &mut value[..]) {
+            Ok(length) => Ok(value.get(..length).and_then(Record::parse)),
+            // A longer one is not ours.
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(None),
+            Err(error) => Err(error),
         }
-        let (mut sha256, mut size) = ([0; 32], [0; 8]);
-        value.iter().zip(sha256.iter_mut().chain(&mut size)).for_each(|(from, to)| *to = *from);
-        Ok(Some(Record { sha256, size: u64::from_le_bytes(size) }))
     }
 
     fn measure(&self, path: &str) -> Result<Option<[u8; 32]>> {
@@ -175,8 +168,7 @@ impl Files for Disk {
     }
 
     fn write_record(&self, file: &File, record: &Record) -> Result<()> {
-        let value: Vec<u8> = record.sha256.into_iter().chain(record.size.to_le_bytes()).collect();
-        match fs::fsetxattr(file, RECORD, &value, XattrFlags::empty()) {
+        match fs::fsetxattr(file, record::ATTRIBUTE, &record.to_bytes(), XattrFlags::empty()) {
             // `verify` says that it has nothing to compare with.
             Err(Errno::OPNOTSUPP) => Ok(()),
             written => written,

@@ -1,7 +1,8 @@
 //! A file system whose steps are counted, and one of which fails: by itself, or with all that would come after it, as when
 //! the power goes.
 
-use super::files::{Entry, Files, Kind, Record, Seal};
+use super::files::{Entry, Files, Kind, Seal};
+use menagerie::Record;
 use menagerie::space::Free;
 use rustix::io::{Errno, Result};
 use std::cell::Cell;

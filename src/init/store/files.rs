@@ -1,6 +1,7 @@
 //! What a file system can be asked for, a step each. Paths are relative to the boot partition's root, and no link in them
 //! is followed.
 
+use menagerie::Record;
 use menagerie::space::Free;
 use rustix::io::Result;
 use std::io::Read;
@@ -27,15 +28,6 @@ pub enum Kind {
     Special,
     /// Anything whose name is not UTF-8, so that nothing can be done to it.
     Unnameable,
-}
-
-/// What is written down with an artifact: what its bytes were when they came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// SHA-256 of its bytes.
-    pub sha256: [u8; 32],
-    /// How many they are.
-    pub size: u64,
 }
 
 /// Whether the kernel checks a file's bytes from now on.

@@ -1,6 +1,7 @@
 //! A file system in memory, for the proofs: thousands of trees a second, and every step the same as on a disk.
 
-use super::files::{Entry, Files, Kind, Record, Seal, parent};
+use super::files::{Entry, Files, Kind, Seal, parent};
+use menagerie::Record;
 use menagerie::space::Free;
 use rustix::io::{Errno, Result};
 use std::cell::RefCell;

@@ -19,4 +19,4 @@ mod memory;
 mod proof_tests;
 
 pub use disk::Disk;
-pub use files::{Entry, Files, Kind, Record, Seal};
+pub use files::{Entry, Files, Kind, Seal};
