@@ -53,9 +53,10 @@ probe:
 initrd: tools init
     @{{dock0}} initrd --if-changed --output build/initrd.img --init {{built}}/init --max-size {{initrd_budget}}
 
-# Build the demo's root image: busybox and examples/vm_root/tiny
-root: tools
-    @{{dock0}} image --if-changed --output build/vm_root.erofs --file bin/busybox=/bin/busybox examples/vm_root/tiny
+# Build the demo's root image: busybox, menagerie and examples/vm_root/tiny
+root: tools init
+    @{{dock0}} image --if-changed --output build/vm_root.erofs --file bin/busybox=/bin/busybox \
+        --file sbin/menagerie={{built}}/init examples/vm_root/tiny
 
 # Build the demo's boot disk: kernel, initrd, root image and examples/config
 disk: kernel initrd root

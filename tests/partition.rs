@@ -117,6 +117,12 @@ impl DiskFile {
         Ok(files)
     }
 
+    /// Changes bytes behind the file system's back.
+    pub fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let disk = fs::File::options().write(true).open(&self.path)?;
+        Ok(std::os::unix::fs::FileExt::write_all_at(&disk, bytes, offset)?)
+    }
+
     /// What debugfs answers to a request, with the journal as it is on the disk.
     pub fn debugfs(&self, request: &str) -> Result<String> {
         let tool = dock0::tool::DEBUGFS;

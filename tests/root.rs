@@ -39,6 +39,13 @@ impl Root {
         Root::empty()?.file("sbin/init", &probe, 0o755)?.file("etc/name", name.as_bytes(), 0o644)
     }
 
+    /// The same with `/sbin/menagerie`, and busybox for whatever else a test needs.
+    pub fn with_menagerie(name: &str) -> Result<Root> {
+        let init = fs::read(built("target/x86_64-unknown-linux-gnu/init/init"))?;
+        let busybox = fs::read("/bin/busybox").context("reading /bin/busybox (apt-get install busybox-static)")?;
+        Root::with_probe(name)?.file("sbin/menagerie", &init, 0o755)?.file("bin/busybox", &busybox, 0o755)
+    }
+
     /// Adds a file.
     pub fn file(self, path: &str, content: &[u8], mode: u32) -> Result<Root> {
         let parent = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();

@@ -6,6 +6,7 @@ mod handover;
 mod images;
 mod initrd;
 mod layers;
+mod menagerie;
 mod releases;
 mod rescue;
 mod ways;

@@ -32,6 +32,8 @@ pub struct Facts {
     pub read: BTreeMap<String, Answer>,
     /// The files that `probe.write=` named, each written with its own name.
     pub wrote: BTreeMap<String, Answer>,
+    /// What came of each command that a `probe.run=` named, in their order.
+    pub ran: Vec<Ran>,
     /// Bytes of the file system that `/` writes to (`probe.statfs=` names it).
     pub statfs: BTreeMap<String, u64>,
     /// What the kernel's log says after `dock0: `.
@@ -51,6 +53,19 @@ pub struct Mount {
     pub options: String,
     /// The file system's own options.
     pub own_options: String,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// The program and its words.
+    pub words: Vec<String>,
+    /// Its exit code; none if it could not be started, or was killed.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error, or why it could not be started.
+    pub err: String,
 }
 
 /// How a file answered.

@@ -1,12 +1,12 @@
 //! The probe: `/sbin/init` of a test's root. Reports what it finds as one line of JSON on the console, says "done", and
 //! ends the VM.
 //!
-//! Words on the kernel command line tell it what else to do: `probe.read=/a,/b`, `probe.write=/a,/b`, `probe.statfs=/`,
-//! `probe.end=poweroff|reboot`.
+//! Words on the kernel command line tell it what else to do: `probe.run=/program,word,word` (any number of them, in their
+//! order, before everything else), `probe.read=/a,/b`, `probe.write=/a,/b`, `probe.statfs=/`, `probe.end=poweroff|reboot`.
 
 #![forbid(unsafe_code)]
 
-use probe::{Answer, Facts, Mount};
+use probe::{Answer, Facts, Mount, Ran};
 use rustix::system::RebootCommand;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,6 +44,7 @@ fn report(fds: BTreeMap<i32, String>) -> io::Result<Facts> {
         let paths = paths.split(',').filter(|path| !path.is_empty());
         paths.map(|path| (path.to_string(), answer(path, ask(path)))).collect::<BTreeMap<_, _>>()
     };
+    let ran = words("probe.run").iter().map(|command| run(command)).collect();
     let space = |path: &str| Some((path.to_string(), rustix::fs::statvfs(path).ok()?));
     Ok(Facts {
         pid: std::process::id(),
@@ -63,8 +64,23 @@ fn report(fds: BTreeMap<i32, String>) -> io::Result<Facts> {
             .filter_map(|path| space(path))
             .map(|(path, space)| (path, space.f_blocks * space.f_frsize))
             .collect(),
+        ran,
         log: log(),
     })
+}
+
+fn run(command: &str) -> Ran {
+    let words: Vec<String> = command.split(',').map(String::from).collect();
+    let (program, rest) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+    match std::process::Command::new(program).args(rest).output() {
+        Ok(output) => Ran {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            words,
+        },
+        Err(error) => Ran { code: None, out: String::new(), err: error.to_string(), words },
+    }
 }
 
 fn lossy(text: OsString) -> String {
@@ -140,9 +156,15 @@ fn log() -> Vec<String> {
     lines
 }
 
-/// The value of a word on the kernel command line.
+/// The value of the first word with this name on the kernel command line.
 fn word(name: &str) -> Option<String> {
-    let line = fs::read("/proc/cmdline").ok()?;
+    words(name).into_iter().next()
+}
+
+/// The values of all words with this name.
+fn words(name: &str) -> Vec<String> {
+    let line = fs::read("/proc/cmdline").unwrap_or_default();
     let line = String::from_utf8_lossy(&line).into_owned();
-    line.split_whitespace().filter_map(|word| word.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v.into())
+    let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
+    pairs.filter(|(n, _)| *n == name).map(|(_, value)| value.into()).collect()
 }

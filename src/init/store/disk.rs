@@ -66,7 +66,7 @@ impl Files for Disk {
     type Writer = File;
 
     fn show(&self, path: &str) -> String {
-        format!("{}/{path}", self.shown)
+        if path.is_empty() { self.shown.clone() } else { format!("{}/{path}", self.shown) }
     }
 
     fn list(&self, directory: &str, most: usize) -> Result<Vec<Entry>> {
