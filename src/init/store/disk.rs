@@ -66,7 +66,11 @@ impl Files for Disk {
     type Writer = File;
 
     fn show(&self, path: &str) -> String {
-        if path.is_empty() { self.shown.clone() } else { format!("{}/{path}", self.shown) }
+        match path {
+            "" if self.shown.is_empty() => "/".into(),
+            "" => self.shown.clone(),
+            path => format!("{}/{path}", self.shown),
+        }
     }
 
     fn list(&self, directory: &str, most: usize) -> Result<Vec<Entry>> {

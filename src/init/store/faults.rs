@@ -25,12 +25,16 @@ pub struct Faulty<'f, F> {
     fault: Fault,
     /// How many steps that change something were asked for.
     pub steps: Cell<usize>,
+    /// How many bytes of files were written.
+    pub written: Cell<usize>,
+    /// How many files were opened to be read.
+    pub opened: Cell<usize>,
 }
 
 impl<'f, F> Faulty<'f, F> {
     /// With this fault.
     pub fn new(inner: &'f F, fault: Fault) -> Self {
-        Faulty { inner, fault, steps: Cell::new(0) }
+        Faulty { inner, fault, steps: Cell::new(0), written: Cell::new(0), opened: Cell::new(0) }
     }
 
     fn step<T>(&self, work: impl FnOnce(&F) -> Result<T>) -> Result<T> {
@@ -63,6 +67,7 @@ impl<F: Files> Files for Faulty<'_, F> {
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + '_>> {
+        self.opened.set(self.opened.get() + 1);
         self.inner.open(path)
     }
 
@@ -91,6 +96,7 @@ impl<F: Files> Files for Faulty<'_, F> {
     }
 
     fn write(&self, file: &mut F::Writer, bytes: &[u8]) -> Result<()> {
+        self.written.set(self.written.get() + bytes.len());
         self.step(|files| files.write(file, bytes))
     }
 

@@ -13,6 +13,7 @@ use menagerie::plan::Orphans;
 use menagerie::state::Mark;
 use menagerie::{Artifact, Layout, Policy, ReleaseId, Which};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
@@ -294,4 +295,27 @@ fn what_was_done_is_not_done_twice() {
         case.make(&faulty).unwrap();
         assert_eq!(faulty.steps.get(), 0, "seed {seed}: {:?}", case.change);
     }
+}
+
+/// One write of an artifact, no read of what was written, and a rotation touches no artifact at all.
+#[test]
+fn an_artifact_is_written_once_and_read_never() {
+    let (layout, disk) = (Layout::default(), Memory::default());
+    let terms = Terms { layout: &layout, policy: Policy::default(), running: None, sources: &source };
+    let cat = artifact("cat", "0");
+    let size = bytes(&cat).len();
+    let add = Change::Add(vec![Given { artifact: cat.clone(), mode: Some(0o644) }]);
+    let other = Change::Add(vec![Given { artifact: artifact("cat", "1"), mode: Some(0o644) }]);
+    let rollback = Change::Rollback(Which::Number(1));
+    let mut costs = Vec::new();
+    for change in [&add, &other, &rollback] {
+        let faulty = Faulty::new(&disk, Fault::Never);
+        make(&faulty, &terms, change, &mut |_, _| Consent::Given, &mut |_| {}).unwrap();
+        costs.push((faulty.written.get(), faulty.opened.get()));
+    }
+    assert_eq!(costs, [(size, 0), (5, 0), (0, 0)]);
+    assert_eq!(disk.nodes.borrow()[layout.artifact(&cat).as_str()], {
+        let record = menagerie::Record { sha256: Sha256::digest(bytes(&cat)).into(), size: size as u64 };
+        Node::File(bytes(&cat), 0o644, Some(record), true)
+    });
 }
