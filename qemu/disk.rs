@@ -31,7 +31,7 @@ pub enum Bus {
 }
 
 /// Where the guest's writes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Writes {
     /// To the image.
     Kept,
@@ -39,6 +39,9 @@ pub enum Writes {
     Dropped,
     /// Nowhere: the guest sees a write-protected disk.
     Refused,
+    /// To the image, and each of them and each flush, in order, to this file, which must be there already: a log in the
+    /// format of Linux' dm-log-writes, complete at any moment.
+    Logged(PathBuf),
 }
 
 /// What the host does with the guest's flushes.
@@ -78,29 +81,40 @@ impl Disk {
         if self.plug != Plug::AtStart {
             return self.slot_args(number, board);
         }
-        let mut drive = format!("if=none,id=disk{number},format=raw,file={}", comma_safe(&self.path));
-        drive.push_str(match self.cache {
-            Cache::Unsafe => ",cache=unsafe",
-            Cache::Writeback => ",cache=writeback",
-        });
-        drive.push_str(match self.writes {
-            Writes::Kept => "",
-            Writes::Dropped => ",snapshot=on",
-            Writes::Refused => ",readonly=on",
-        });
+        let (option, drive) = self.drive(number);
         // The firmware numbers its disks by boot index; 0 belongs to whatever GRUB or the kernel comes from.
         let mut device = format!("{},drive=disk{number},bootindex={}", self.device(number), number + 1);
         if let Some(serial) = &self.serial {
             device.push_str(&format!(",serial={}", serial.replace(',', ",,")));
         }
-        ["-drive", &drive, "-device", &device].map(String::from).into()
+        [option, &drive, "-device", &device].map(String::from).into()
+    }
+
+    /// The option that opens the image, and its value.
+    fn drive(&self, number: usize) -> (&'static str, String) {
+        let file = comma_safe(&self.path);
+        let (cache, no_flush) = match self.cache {
+            Cache::Unsafe => ("unsafe", "on"),
+            Cache::Writeback => ("writeback", "off"),
+        };
+        let writes = match &self.writes {
+            Writes::Kept => "",
+            Writes::Dropped => ",snapshot=on",
+            Writes::Refused => ",readonly=on",
+            Writes::Logged(log) => {
+                // -drive knows no second file. Ignoring flushes is the image's business: the log must have them.
+                let node = format!("driver=blklogwrites,node-name=disk{number},log-super-update-interval=1");
+                let image = format!("file.driver=file,file.filename={file},file.cache.no-flush={no_flush}");
+                let log = format!("log.driver=file,log.filename={}", comma_safe(log));
+                return ("-blockdev", format!("{node},{image},{log}"));
+            }
+        };
+        ("-drive", format!("if=none,id=disk{number},format=raw,file={file},cache={cache}{writes}"))
     }
 
     /// The two QMP commands that plug this disk in while the machine runs.
     pub(crate) fn plug_commands(&self, number: usize, board: Board) -> [String; 2] {
-        let no_flush = self.cache == Cache::Unsafe;
-        let read_only = self.writes == Writes::Refused;
-        let file = json_string(&self.path.to_string_lossy());
+        let node = self.node();
         let (device, bus) = match (self.bus, board) {
             (Bus::VirtioScsi, _) => ("scsi-hd", r#","bus":"scsi0.0""#.to_string()),
             (Bus::VirtioBlk, Board::Q35) => ("virtio-blk-pci", format!(r#","bus":"port{number}""#)),
@@ -108,13 +122,26 @@ impl Disk {
         };
         let serial = self.serial.as_ref().map_or(String::new(), |s| format!(r#","serial":{}"#, json_string(s)));
         [
-            format!(
-                r#"{{"execute":"blockdev-add","arguments":{{"driver":"raw","node-name":"disk{number}","read-only":{read_only},"cache":{{"direct":false,"no-flush":{no_flush}}},"file":{{"driver":"file","filename":{file}}}}}}}"#
-            ),
+            format!(r#"{{"execute":"blockdev-add","arguments":{{{node},"node-name":"disk{number}"}}}}"#),
             format!(
                 r#"{{"execute":"device_add","arguments":{{"driver":"{device}","id":"plugged{number}"{bus},"drive":"disk{number}"{serial}}}}}"#
             ),
         ]
+    }
+
+    /// The block node, as QMP has it, without its name.
+    fn node(&self) -> String {
+        let file = |path: &Path, more: &str| {
+            let path = json_string(&path.to_string_lossy());
+            format!(r#"{{"driver":"file","filename":{path}{more}}}"#)
+        };
+        let cache = format!(r#""cache":{{"direct":false,"no-flush":{}}}"#, self.cache == Cache::Unsafe);
+        if let Writes::Logged(log) = &self.writes {
+            let (image, log) = (file(&self.path, &format!(",{cache}")), file(log, ""));
+            return format!(r#""driver":"blklogwrites","log-super-update-interval":1,"file":{image},"log":{log}"#);
+        }
+        let read_only = self.writes == Writes::Refused;
+        format!(r#""driver":"raw","read-only":{read_only},{cache},"file":{}"#, file(&self.path, ""))
     }
 
     fn device(&self, number: usize) -> String {
@@ -183,6 +210,20 @@ mod tests {
                 },
                 "-drive if=none,id=disk3,format=raw,file=/d/a,,b,cache=writeback,readonly=on -device virtio-blk-pci,drive=disk3,bootindex=4,serial=x,,1",
             ),
+            (
+                "logged, flushes of the image ignored and in the log all the same",
+                Disk { writes: Writes::Logged("/d/l,g".into()), ..blk.clone() },
+                "-blockdev driver=blklogwrites,node-name=disk3,log-super-update-interval=1,\
+                 file.driver=file,file.filename=/d/a.img,file.cache.no-flush=on,log.driver=file,log.filename=/d/l,,g \
+                 -device virtio-blk-pci,drive=disk3,bootindex=4",
+            ),
+            (
+                "logged on virtio-scsi, flushes obeyed",
+                Disk { writes: Writes::Logged("/d/log".into()), cache: Cache::Writeback, ..Disk::scsi("/d/a.img") },
+                "-blockdev driver=blklogwrites,node-name=disk3,log-super-update-interval=1,\
+                 file.driver=file,file.filename=/d/a.img,file.cache.no-flush=off,log.driver=file,log.filename=/d/log \
+                 -device scsi-hd,bus=scsi0.0,scsi-id=3,drive=disk3,bootindex=4",
+            ),
             ("late on virtio-blk: a port", Disk { plug: after, ..blk }, "-device pcie-root-port,id=port3,chassis=4"),
             ("late on virtio-scsi: nothing", Disk { plug: Plug::OnCall, ..Disk::scsi("/d/a.img") }, ""),
         ];
@@ -197,11 +238,21 @@ mod tests {
         let [add, device] = disk.plug_commands(1, Board::Q35);
         assert_eq!(
             add,
-            r#"{"execute":"blockdev-add","arguments":{"driver":"raw","node-name":"disk1","read-only":false,"cache":{"direct":false,"no-flush":true},"file":{"driver":"file","filename":"/d/a"}}}"#
+            r#"{"execute":"blockdev-add","arguments":{"driver":"raw","read-only":false,"cache":{"direct":false,"no-flush":true},"file":{"driver":"file","filename":"/d/a"},"node-name":"disk1"}}"#
         );
         assert_eq!(
             device,
             r#"{"execute":"device_add","arguments":{"driver":"scsi-hd","id":"plugged1","bus":"scsi0.0","drive":"disk1","serial":"s"}}"#
+        );
+    }
+
+    #[test]
+    fn a_logged_disk_that_is_plugged_in_is_logged_too() {
+        let disk = Disk { writes: Writes::Logged("/d/log".into()), ..Disk::blk("/d/a") };
+        let [add, _] = disk.plug_commands(1, Board::Q35);
+        assert_eq!(
+            add,
+            r#"{"execute":"blockdev-add","arguments":{"driver":"blklogwrites","log-super-update-interval":1,"file":{"driver":"file","filename":"/d/a","cache":{"direct":false,"no-flush":true}},"log":{"driver":"file","filename":"/d/log"},"node-name":"disk1"}}"#
         );
     }
 

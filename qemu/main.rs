@@ -155,7 +155,7 @@ fn disks(arguments: &BootArguments) -> Result<Vec<Disk>> {
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         bail!("there is no disk {}; `./justw disk` makes build/disk.img", missing.display());
     }
-    Ok(paths.into_iter().map(|path| Disk { writes, ..Disk::scsi(path) }).collect())
+    Ok(paths.into_iter().map(|path| Disk { writes: writes.clone(), ..Disk::scsi(path) }).collect())
 }
 
 fn wait_for(machine: &Machine, text: &str, arguments: &BootArguments) -> Result<()> {
