@@ -46,9 +46,9 @@ kernel CONFIG="linode": tools
 init:
     {{static}} -p init
 
-# Build the static probe that the boot tests run as /sbin/init
+# Build the static probe that the boot tests run as /sbin/init, and the guest of the power-cut rig
 probe:
-    {{static}} -p probe
+    {{static}} -p probe -p power-cut-guest
 
 # Build the initrd around init
 initrd: tools init

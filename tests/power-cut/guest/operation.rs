@@ -1,0 +1,75 @@
+//! One operation: what it brings, and the sequence it is done by.
+
+use crate::{dock0, naive};
+use anyhow::{Context, Result};
+use menagerie::layout;
+use power_cut_guest::{Kind, Sequence};
+use std::fs;
+use std::path::Path;
+
+/// One operation of a recording.
+pub struct Operation {
+    /// Counted from 1.
+    pub number: u32,
+    /// What it does.
+    pub kind: Kind,
+}
+
+/// An artifact that an install brings.
+pub struct NewArtifact {
+    /// `kernel` or `vm_root`.
+    pub name: &'static str,
+    /// Which one it is.
+    pub version: String,
+    /// All its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A file of a configuration: its path below `config` and its bytes.
+pub type ConfigFile = (String, Vec<u8>);
+
+impl Operation {
+    /// Changes the boot partition that is mounted at `boot`; when this returns the change is on the disk.
+    pub fn perform(&self, boot: &Path, sequence: Sequence) -> Result<()> {
+        let (kind, new) = (self.kind, self.new_artifacts(boot)?);
+        let done = match (sequence, kind) {
+            (Sequence::Dock0, Kind::Install | Kind::InstallWithKernel) => dock0::install(boot, &new),
+            (Sequence::Dock0, Kind::RollBack) => dock0::roll_back(boot),
+            (Sequence::Dock0, Kind::Configure) => dock0::configure(boot, &self.config()),
+            (_, Kind::Install | Kind::InstallWithKernel) => naive::install(sequence, boot, &new),
+            (_, Kind::RollBack) => naive::roll_back(sequence, boot),
+            (_, Kind::Configure) => naive::configure(sequence, boot, &self.config()),
+        };
+        done.with_context(|| format!("operation {}, {kind:?}", self.number))
+    }
+
+    /// The bytes of the current ones with a few behind them: they boot as well, and no two are the same.
+    fn new_artifacts(&self, boot: &Path) -> Result<Vec<NewArtifact>> {
+        let names: &[&'static str] = match self.kind {
+            Kind::Install => &[layout::VM_ROOT],
+            Kind::InstallWithKernel => &[layout::VM_ROOT, layout::KERNEL],
+            Kind::RollBack | Kind::Configure => &[],
+        };
+        let new = |&name: &&'static str| {
+            let current = boot.join(layout::LATEST).join(name);
+            let mut bytes = fs::read(&current).with_context(|| format!("reading {}", current.display()))?;
+            bytes.extend(format!("\noperation {:04}\n", self.number).bytes());
+            Ok(NewArtifact { name, version: format!("op{}", self.number), bytes })
+        };
+        names.iter().map(new).collect()
+    }
+
+    /// A handful of files, one of which names its generation and one of which is longer than a block.
+    fn config(&self) -> Vec<ConfigFile> {
+        let generation = format!("{}\n", self.number);
+        [
+            ("templates/etc/generation", generation.clone()),
+            ("templates/etc/hostname", "cut\n".to_string()),
+            ("templates/etc/long", generation.repeat(4096)),
+            ("templates/etc/network/interfaces", format!("# {generation}")),
+            ("bundle", format!("bundle {generation}")),
+        ]
+        .map(|(path, text)| (path.to_string(), text.into_bytes()))
+        .into()
+    }
+}

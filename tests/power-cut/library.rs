@@ -1,0 +1,67 @@
+//! The contents that files may have, known by all their bytes once one has been seen: comparing is quicker than digesting.
+
+use crate::expected::Expected;
+use anyhow::{Context, Result};
+use power_cut_guest::state::{Content, Release};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is known of the contents that a recording's states have.
+pub struct Library {
+    wanted: HashSet<Content>,
+    shelves: Mutex<Shelves>,
+    /// Releases as directories, for GRUB's own code to compare with.
+    directory: PathBuf,
+}
+
+#[derive(Default)]
+struct Shelves {
+    known: Vec<(Content, Arc<Vec<u8>>)>,
+    releases: BTreeMap<String, PathBuf>,
+}
+
+impl Library {
+    /// Nothing known yet; releases are laid out below `directory`.
+    pub fn new(expected: &Expected, directory: &Path) -> Library {
+        Library { wanted: expected.contents(), shelves: Mutex::default(), directory: directory.into() }
+    }
+
+    /// The content that these bytes are.
+    pub fn identify(&self, bytes: Vec<u8>) -> Content {
+        let candidates: Vec<_> =
+            self.shelves().known.iter().filter(|(content, _)| content.size == bytes.len() as u64).cloned().collect();
+        if let Some((content, _)) = candidates.into_iter().find(|(_, known)| **known == bytes) {
+            return content;
+        }
+        let content = Content::of(&bytes);
+        if self.wanted.contains(&content) {
+            self.shelves().known.push((content.clone(), Arc::new(bytes)));
+        }
+        content
+    }
+
+    /// A directory with the artifacts of a release, each of which must have been identified before.
+    pub fn lay_out(&self, release: &Release) -> Result<PathBuf> {
+        let key = format!("{release:?}");
+        let mut shelves = self.shelves();
+        if let Some(directory) = shelves.releases.get(&key) {
+            return Ok(directory.clone());
+        }
+        let directory = self.directory.join(format!("release{}", shelves.releases.len()));
+        fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        for (name, artifact) in release {
+            let known = shelves.known.iter().find(|(content, _)| *content == artifact.content);
+            let (_, bytes) = known.with_context(|| format!("{name} {} was never seen", artifact.version))?;
+            let file = directory.join(name);
+            fs::write(&file, &**bytes).with_context(|| format!("writing {}", file.display()))?;
+        }
+        shelves.releases.insert(key, directory.clone());
+        Ok(directory)
+    }
+
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

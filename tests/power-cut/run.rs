@@ -1,0 +1,204 @@
+//! A whole run: recordings, their disks judged, some of them booted, and the table.
+
+use crate::cuts::{self, Cut};
+use crate::library::Library;
+use crate::random::Random;
+use crate::recording::{Recording, Subject};
+use crate::scratch::{self, Scratch};
+use crate::tally::{Column, Row};
+use crate::{boots, fsck, grub, judge, parallel};
+use anyhow::{Context, Result, bail};
+use power_cut_guest::Sequence;
+use qemu::Bus;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Operations of a recording of dock0's sequence; there is one on each bus.
+    pub operations: u32,
+    /// Operations of a recording of a naive sequence.
+    pub naive_operations: u32,
+    /// The most disks judged of a recording; a sample where there are more.
+    pub cuts: usize,
+    /// How many disks are booted.
+    pub boots: usize,
+}
+
+impl Form {
+    /// A minute or so: what the tests run.
+    pub const SHORT: Form = Form { operations: 6, naive_operations: 3, cuts: 250, boots: 4 };
+    /// All that is left of a good number of operations.
+    pub const LONG: Form = Form { operations: 24, naive_operations: 8, cuts: usize::MAX, boots: 24 };
+}
+
+/// A run.
+pub struct Rig {
+    /// How much is done.
+    pub form: Form,
+    /// What every choice depends on.
+    pub seed: u64,
+    /// Where the recordings are.
+    pub recordings: PathBuf,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// A row for each sequence.
+    pub rows: Vec<Row>,
+    /// How many disks were booted.
+    pub boots: usize,
+    /// All that is wrong, in sentences.
+    pub faults: Vec<String>,
+}
+
+/// A recording and what is left of it by the cuts that are judged.
+struct Reel {
+    recording: Recording,
+    cuts: Vec<Cut>,
+}
+
+impl Rig {
+    /// Runs all of it and says how it goes on.
+    pub fn run(&self) -> Result<Outcome> {
+        fsck::require()?;
+        grub::require()?;
+        println!("seed {}, recordings in {}", self.seed, self.recordings.display());
+        let reels = self.record(&subjects())?;
+        let mut rows: Vec<Row> = Sequence::ALL.map(Row::new).into();
+        for reel in &reels {
+            let row = self.judge_all(reel)?;
+            rows.iter_mut().filter(|other| other.sequence == row.sequence).for_each(|other| other.join(row.clone()));
+        }
+        let mut faults: Vec<String> = rows.iter().flat_map(Row::faults).collect();
+        for (name, _) in rows.iter().filter(|row| row.sequence == Sequence::Dock0).flat_map(firsts) {
+            faults.push(format!("to repeat it: {}", self.repeat(name)?));
+        }
+        faults.extend(self.boot_some(&reels)?);
+        Ok(Outcome { rows, boots: self.form.boots, faults })
+    }
+
+    /// Judges one disk by its name and keeps its image: what is wrong with it, and where the image is.
+    pub fn judge_one(&self, name: &str) -> Result<(judge::Judgement, PathBuf)> {
+        let (subject, cut) = name.rsplit_once('/').context("a disk is named BUS/SEQUENCE/EPOCH.CUT")?;
+        let subject = Subject::named(subject).with_context(|| format!("there is no recording {subject}"))?;
+        let recording = Recording::open(subject, &self.recordings.join(subject.name()))?;
+        let cuts = cuts::enumerate(&recording.before, &recording.timeline, self.seed);
+        let cut = cuts.iter().find(|one| one.name == cut).with_context(|| format!("there is no cut {cut}"))?;
+        let place = scratch::directory()?;
+        let library = Library::new(&recording.expected, place.path());
+        let mut scratch = Scratch::new(recording.before.clone(), &recording.timeline.writes, place.path());
+        scratch.advance(&recording.timeline.epochs, cut.epoch);
+        let kept = self.recordings.join(subject.name()).join(format!("{}.img", cut.name));
+        scratch.keep(&cut.pieces, &kept)?;
+        let image = scratch.make(&cut.pieces)?;
+        Ok((judge::judge(&image, scratch.path(), &recording.expected, &library)?, kept))
+    }
+
+    fn record(&self, subjects: &[Subject]) -> Result<Vec<Reel>> {
+        let started = Instant::now();
+        let reels = parallel::each(subjects, |&subject| {
+            let naive = subject.sequence != Sequence::Dock0;
+            let operations = if naive { self.form.naive_operations } else { self.form.operations };
+            let recording = Recording::make(subject, operations, &self.recordings.join(subject.name()))?;
+            let all = cuts::enumerate(&recording.before, &recording.timeline, self.seed);
+            let (writes, epochs, count) = (recording.timeline.writes.len(), recording.timeline.epochs.len(), all.len());
+            println!("{}: {operations} operations, {writes} writes, {epochs} epochs, {count} disks", subject.name());
+            let chosen = Random::new(self.seed, count as u64).sample(self.form.cuts, count);
+            let cuts = chosen.into_iter().filter_map(|number| all.get(number).cloned()).collect();
+            Ok(Reel { recording, cuts })
+        });
+        println!("recorded in {:.1} s", started.elapsed().as_secs_f64());
+        reels
+    }
+
+    /// Judges the disks; of a naive sequence no more than it takes to catch it.
+    fn judge_all(&self, reel: &Reel) -> Result<Row> {
+        let Recording { subject, before, timeline, expected } = &reel.recording;
+        let started = Instant::now();
+        let place = scratch::directory()?;
+        let library = Library::new(expected, place.path());
+        let enough = AtomicBool::new(false);
+        let rows = parallel::share(reel.cuts.len(), |numbers| {
+            let place = scratch::directory()?;
+            let mut scratch = Scratch::new(before.clone(), &timeline.writes, place.path());
+            let mut row = Row::new(subject.sequence);
+            for cut in numbers.filter_map(|number| reel.cuts.get(number)) {
+                scratch.advance(&timeline.epochs, cut.epoch);
+                let image = scratch.make(&cut.pieces)?;
+                let name = format!("{}/{}", subject.name(), cut.name);
+                let judgement = judge::judge(&image, scratch.path(), expected, &library);
+                row.add(&name, &judgement.with_context(|| format!("judging {name}"))?);
+                if row.is_caught() {
+                    enough.store(true, Ordering::Relaxed);
+                }
+                if enough.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            Ok(row)
+        })?;
+        let mut row = Row::new(subject.sequence);
+        rows.into_iter().for_each(|other| row.join(other));
+        let took = started.elapsed();
+        let each = took.as_secs_f64() * 1000.0 / row.cuts.max(1) as f64;
+        println!("{}: judged {} disks in {:.1} s, {each:.1} ms each", subject.name(), row.cuts, took.as_secs_f64());
+        firsts(&row).for_each(|(name, why)| println!("  {name}: {}", why.lines().next().unwrap_or_default()));
+        Ok(row)
+    }
+
+    /// Boots a sample of the disks of dock0's sequence: what went wrong.
+    fn boot_some(&self, reels: &[Reel]) -> Result<Vec<String>> {
+        let started = Instant::now();
+        let dock0 = reels.iter().filter(|reel| reel.recording.subject.sequence == Sequence::Dock0);
+        let all: Vec<(&Recording, &Cut)> =
+            dock0.flat_map(|reel| reel.cuts.iter().map(|cut| (&reel.recording, cut))).collect();
+        let chosen = Random::new(self.seed, 0).sample(self.form.boots, all.len());
+        let chosen: Vec<_> = chosen.into_iter().filter_map(|number| all.get(number)).collect();
+        if chosen.len() < self.form.boots {
+            bail!("there are only {} disks to boot", chosen.len());
+        }
+        let faults = parallel::each(&chosen, |(recording, cut)| {
+            let name = format!("{}/{}", recording.subject.name(), cut.name);
+            match boots::boot(recording, cut) {
+                Ok(()) => Ok(None),
+                Err(error) => Ok(Some(format!("{name} booted: {error:#}\nto repeat it: {}", self.repeat(&name)?))),
+            }
+        })?;
+        println!("booted {} disks in {:.1} s", chosen.len(), started.elapsed().as_secs_f64());
+        Ok(faults.into_iter().flatten().collect())
+    }
+
+    /// Keeps the image of a disk; how to judge it again, and where it is.
+    fn repeat(&self, name: &str) -> Result<String> {
+        let (_, kept) = self.judge_one(name)?;
+        let (seed, recordings) = (self.seed, self.recordings.display());
+        Ok(format!(
+            "just power-cut --seed {seed} --recordings {recordings} --state {name}; its image is {}",
+            kept.display()
+        ))
+    }
+}
+
+/// dock0's sequence on both buses, the others as Linode has its disks.
+fn subjects() -> Vec<Subject> {
+    let naive = Sequence::ALL.into_iter().filter(|&sequence| sequence != Sequence::Dock0);
+    let dock0 = [Bus::VirtioScsi, Bus::VirtioBlk].map(|bus| Subject { bus, sequence: Sequence::Dock0 });
+    let naive = naive.map(|sequence| Subject { bus: Bus::VirtioScsi, sequence });
+    dock0.into_iter().chain(naive).collect()
+}
+
+/// The first disk of each column that is not empty.
+fn firsts(row: &Row) -> impl Iterator<Item = &(String, String)> {
+    Column::ALL.into_iter().filter_map(|column| row.first(column))
+}
+
+/// Where the recordings of a run are that nobody named a place for.
+pub fn default_directory(root: &Path) -> Result<tempfile::TempDir> {
+    let directory = root.join("build/power-cut");
+    std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+    tempfile::Builder::new().prefix("run").tempdir_in(&directory).context("making a directory for the recordings")
+}
