@@ -29,6 +29,10 @@ bench: disk
     @for run in 1 2 3; do target/debug/vm boot --snapshot --instructions --until login: --show "handing over"; done
     @cargo run --quiet -p boot-tests --bin bench
 
+# Cut the power at every write of a changing boot partition (ten minutes; --short: one; --help for more)
+power-cut *ARGS: kernel initrd probe
+    @cargo run -q -p power-cut -- {{ARGS}}
+
 # Formatting and lints; warnings are errors
 lint:
     cargo fmt --check

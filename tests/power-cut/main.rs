@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use power_cut::run::default_directory;
+use power_cut::run::new_directory;
 use power_cut::tally::Table;
 use power_cut::{Form, Rig};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ struct Arguments {
     /// what every choice depends on (default: 1)
     #[argh(option, default = "1")]
     seed: u64,
-    /// where the recordings are written, and kept (default: a temporary directory, kept if something is wrong)
+    /// where the recordings are written, and kept (default: a new directory, kept only if something is wrong)
     #[argh(option)]
     recordings: Option<PathBuf>,
     /// judge this one disk of the recordings there and keep its image: BUS/SEQUENCE/EPOCH.CUT
@@ -44,12 +44,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         (Some(_), None) => bail!("--state needs --recordings, the directory that the run has named"),
         (None, Some(recordings)) => run_all(&rig(recordings.clone())),
         (None, None) => {
-            let directory = default_directory(&qemu::repository())?;
-            let code = run_all(&rig(directory.path().into()));
-            if !matches!(code, Ok(ExitCode::SUCCESS)) {
-                println!("the recordings are kept in {}", directory.keep().display());
+            let directory = new_directory()?;
+            let code = run_all(&rig(directory.clone()))?;
+            if code == ExitCode::SUCCESS {
+                std::fs::remove_dir_all(&directory).with_context(|| format!("removing {}", directory.display()))?;
             }
-            code
+            Ok(code)
         }
     }
 }

@@ -3,13 +3,13 @@
 use crate::epochs::{Timeline, divide};
 use crate::expected::Expected;
 use crate::log;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use boot_tests::Root;
 use dock0::image::Format;
 use dock0::menu::Menu;
 use dock0::release::ArtifactFile;
 use power_cut_guest::{Line, Sequence, marker};
-use qemu::{Boot, Bus, Disk, Machine, Vm, Writes};
+use qemu::{Boot, Bus, Disk, Machine, Report, Vm, Writes};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +27,8 @@ const BEFORE: &str = "before.img";
 const LOG: &str = "log";
 /// What the guest said.
 const LINES: &str = "lines";
+/// All that was said, for whoever looks for what went wrong.
+const CONSOLE: &str = "console";
 
 /// What is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +77,9 @@ impl Recording {
             make_disk(&before)?;
             let disk = tempfile::NamedTempFile::new()?;
             fs::copy(&before, disk.path())?;
-            let lines = run(subject, operations, disk.path(), &directory.join(LOG))?;
-            fs::write(directory.join(LINES), lines.join("\n"))?;
+            let report = run(subject, operations, disk.path(), &directory.join(LOG))?;
+            fs::write(directory.join(CONSOLE), &report.console)?;
+            fs::write(directory.join(LINES), report.probe.join("\n"))?;
             let recording = Recording::open(subject, directory)?;
             recording.check(operations, &fs::read(disk.path())?)?;
             Ok(recording)
@@ -141,8 +144,8 @@ fn artifact(name: &str, file: &Path) -> Result<ArtifactFile> {
     format!("{name}=op0@{}", file.display()).parse().map_err(anyhow::Error::msg)
 }
 
-/// Boots the disk: what the guest said.
-fn run(subject: Subject, operations: u32, disk: &Path, log: &Path) -> Result<Vec<String>> {
+/// Boots the disk: what was said.
+fn run(subject: Subject, operations: u32, disk: &Path, log: &Path) -> Result<Report> {
     File::create(log)?;
     let words = format!("cut.sequence={} cut.operations={operations}", subject.sequence.word());
     let mut machine = Machine::on_this_host(Boot::Kernel {
@@ -154,12 +157,9 @@ fn run(subject: Subject, operations: u32, disk: &Path, log: &Path) -> Result<Vec
     machine.disks.push(Disk { bus: subject.bus, writes, ..Disk::blk(disk) });
     let mut vm = Vm::start(&machine)?;
     let report = vm.run_to_done(DEADLINE)?;
-    if let Some(failed) = report.probe.iter().find(|line| line.contains("Failed")) {
-        bail!("{failed}\n{}", report.console);
-    }
     let status = vm.wait_exit(END)?;
     ensure!(status.success(), "QEMU ended with {status}");
-    Ok(report.probe)
+    Ok(report)
 }
 
 #[cfg(test)]

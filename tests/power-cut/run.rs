@@ -10,7 +10,7 @@ use crate::{boots, fsck, grub, judge, parallel};
 use anyhow::{Context, Result, bail};
 use power_cut_guest::Sequence;
 use qemu::Bus;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -19,19 +19,34 @@ use std::time::Instant;
 pub struct Form {
     /// Operations of a recording of dock0's sequence; there is one on each bus.
     pub operations: u32,
+    /// The most disks judged of such a recording; a sample where there are more.
+    pub cuts: usize,
+    /// The fewest disks of dock0's sequence that must have been judged in the end.
+    pub least: usize,
     /// Operations of a recording of a naive sequence.
     pub naive_operations: u32,
-    /// The most disks judged of a recording; a sample where there are more.
-    pub cuts: usize,
+    /// How many disks of it are judged.
+    pub naive: Naive,
     /// How many disks are booted.
     pub boots: usize,
 }
 
+/// How many disks of a naive sequence are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naive {
+    /// No more than it takes to see it break where it is known to.
+    UntilCaught,
+    /// All of them, so that the table can be read.
+    All,
+}
+
 impl Form {
     /// A minute or so: what the tests run.
-    pub const SHORT: Form = Form { operations: 6, naive_operations: 3, cuts: 250, boots: 4 };
-    /// All that is left of a good number of operations.
-    pub const LONG: Form = Form { operations: 24, naive_operations: 8, cuts: usize::MAX, boots: 24 };
+    pub const SHORT: Form =
+        Form { operations: 6, cuts: 200, least: 300, naive_operations: 3, naive: Naive::UntilCaught, boots: 4 };
+    /// All that can be left of a good number of operations.
+    pub const LONG: Form =
+        Form { operations: 24, cuts: usize::MAX, least: 5000, naive_operations: 8, naive: Naive::All, boots: 24 };
 }
 
 /// A run.
@@ -61,6 +76,14 @@ struct Reel {
     cuts: Vec<Cut>,
 }
 
+impl Reel {
+    fn say_how_far(&self, number: usize) {
+        if number > 0 && number.is_multiple_of(1000) {
+            println!("{}: {number} of {}", self.recording.subject.name(), self.cuts.len());
+        }
+    }
+}
+
 impl Rig {
     /// Runs all of it and says how it goes on.
     pub fn run(&self) -> Result<Outcome> {
@@ -74,8 +97,13 @@ impl Rig {
             rows.iter_mut().filter(|other| other.sequence == row.sequence).for_each(|other| other.join(row.clone()));
         }
         let mut faults: Vec<String> = rows.iter().flat_map(Row::faults).collect();
-        for (name, _) in rows.iter().filter(|row| row.sequence == Sequence::Dock0).flat_map(firsts) {
-            faults.push(format!("to repeat it: {}", self.repeat(name)?));
+        for row in rows.iter().filter(|row| row.sequence == Sequence::Dock0) {
+            if row.cuts < self.form.least {
+                faults.push(format!("only {} disks were judged, and {} should be", row.cuts, self.form.least));
+            }
+            for (name, _) in firsts(row) {
+                faults.push(format!("to repeat it: {}", self.repeat(name)?));
+            }
         }
         faults.extend(self.boot_some(&reels)?);
         Ok(Outcome { rows, boots: self.form.boots, faults })
@@ -107,7 +135,8 @@ impl Rig {
             let all = cuts::enumerate(&recording.before, &recording.timeline, self.seed);
             let (writes, epochs, count) = (recording.timeline.writes.len(), recording.timeline.epochs.len(), all.len());
             println!("{}: {operations} operations, {writes} writes, {epochs} epochs, {count} disks", subject.name());
-            let chosen = Random::new(self.seed, count as u64).sample(self.form.cuts, count);
+            let most = if naive { usize::MAX } else { self.form.cuts };
+            let chosen = Random::new(self.seed, count as u64).sample(most, count);
             let cuts = chosen.into_iter().filter_map(|number| all.get(number).cloned()).collect();
             Ok(Reel { recording, cuts })
         });
@@ -115,38 +144,50 @@ impl Rig {
         reels
     }
 
-    /// Judges the disks; of a naive sequence no more than it takes to catch it.
+    /// Judges the disks, and says how it goes on.
     fn judge_all(&self, reel: &Reel) -> Result<Row> {
-        let Recording { subject, before, timeline, expected } = &reel.recording;
         let started = Instant::now();
         let place = scratch::directory()?;
-        let library = Library::new(expected, place.path());
+        let library = Library::new(&reel.recording.expected, place.path());
         let enough = AtomicBool::new(false);
         let rows = parallel::share(reel.cuts.len(), |numbers| {
-            let place = scratch::directory()?;
-            let mut scratch = Scratch::new(before.clone(), &timeline.writes, place.path());
-            let mut row = Row::new(subject.sequence);
-            for cut in numbers.filter_map(|number| reel.cuts.get(number)) {
-                scratch.advance(&timeline.epochs, cut.epoch);
-                let image = scratch.make(&cut.pieces)?;
-                let name = format!("{}/{}", subject.name(), cut.name);
-                let judgement = judge::judge(&image, scratch.path(), expected, &library);
-                row.add(&name, &judgement.with_context(|| format!("judging {name}"))?);
-                if row.is_caught() {
-                    enough.store(true, Ordering::Relaxed);
-                }
-                if enough.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-            Ok(row)
+            let cuts = numbers.inspect(|number| reel.say_how_far(*number)).filter_map(|number| reel.cuts.get(number));
+            self.judge_some(&reel.recording, cuts, &library, &enough)
         })?;
-        let mut row = Row::new(subject.sequence);
+        let mut row = Row::new(reel.recording.subject.sequence);
         rows.into_iter().for_each(|other| row.join(other));
-        let took = started.elapsed();
+        let (name, took) = (reel.recording.subject.name(), started.elapsed());
         let each = took.as_secs_f64() * 1000.0 / row.cuts.max(1) as f64;
-        println!("{}: judged {} disks in {:.1} s, {each:.1} ms each", subject.name(), row.cuts, took.as_secs_f64());
+        println!("{name}: judged {} disks in {:.1} s, {each:.1} ms each", row.cuts, took.as_secs_f64());
         firsts(&row).for_each(|(name, why)| println!("  {name}: {}", why.lines().next().unwrap_or_default()));
+        Ok(row)
+    }
+
+    /// A worker's share of the disks, which come in the order of time; another worker's may be enough.
+    fn judge_some<'c>(
+        &self,
+        recording: &Recording,
+        cuts: impl Iterator<Item = &'c Cut>,
+        library: &Library,
+        enough: &AtomicBool,
+    ) -> Result<Row> {
+        let Recording { subject, before, timeline, expected } = recording;
+        let place = scratch::directory()?;
+        let mut scratch = Scratch::new(before.clone(), &timeline.writes, place.path());
+        let mut row = Row::new(subject.sequence);
+        for cut in cuts {
+            scratch.advance(&timeline.epochs, cut.epoch);
+            let image = scratch.make(&cut.pieces)?;
+            let name = format!("{}/{}", subject.name(), cut.name);
+            let judgement = judge::judge(&image, scratch.path(), expected, library);
+            row.add(&name, &judgement.with_context(|| format!("judging {name}"))?);
+            if self.form.naive == Naive::UntilCaught && row.is_caught() {
+                enough.store(true, Ordering::Relaxed);
+            }
+            if enough.load(Ordering::Relaxed) {
+                break;
+            }
+        }
         Ok(row)
     }
 
@@ -196,9 +237,10 @@ fn firsts(row: &Row) -> impl Iterator<Item = &(String, String)> {
     Column::ALL.into_iter().filter_map(|column| row.first(column))
 }
 
-/// Where the recordings of a run are that nobody named a place for.
-pub fn default_directory(root: &Path) -> Result<tempfile::TempDir> {
-    let directory = root.join("build/power-cut");
+/// A new directory for the recordings of a run that nobody named a place for; whoever is content with the run removes it.
+pub fn new_directory() -> Result<PathBuf> {
+    let directory = qemu::repository().join("build/power-cut");
     std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-    tempfile::Builder::new().prefix("run").tempdir_in(&directory).context("making a directory for the recordings")
+    let fresh = tempfile::Builder::new().prefix("run-").tempdir_in(&directory);
+    Ok(fresh.context("making a directory for the recordings")?.keep())
 }

@@ -1,20 +1,17 @@
 //! The short form of the rig, from recording to table.
 
 use anyhow::Result;
-use power_cut::run::default_directory;
+use power_cut::run::new_directory;
 use power_cut::tally::{Column, Table, weak_spot};
 use power_cut::{Form, Rig};
 use power_cut_guest::Sequence;
 
 #[test]
 fn dock0_loses_nothing_and_every_naive_sequence_is_caught() -> Result<()> {
-    let directory = default_directory(&qemu::repository())?;
-    let rig = Rig { form: Form::SHORT, seed: 1, recordings: directory.path().into() };
-    let outcome = rig.run()?;
+    let recordings = new_directory()?;
+    let outcome = Rig { form: Form::SHORT, seed: 1, recordings: recordings.clone() }.run()?;
     println!("{}", Table(&outcome.rows));
-    if !outcome.faults.is_empty() {
-        panic!("{}\nthe recordings are in {}", outcome.faults.join("\n"), directory.keep().display());
-    }
+    assert!(outcome.faults.is_empty(), "{}", outcome.faults.join("\n"));
     assert_eq!(outcome.rows.len(), Sequence::ALL.len());
     for row in &outcome.rows {
         match weak_spot(row.sequence) {
@@ -26,5 +23,5 @@ fn dock0_loses_nothing_and_every_naive_sequence_is_caught() -> Result<()> {
         }
     }
     assert_eq!(outcome.boots, 4);
-    Ok(())
+    Ok(std::fs::remove_dir_all(recordings)?)
 }
