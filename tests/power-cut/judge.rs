@@ -64,9 +64,10 @@ fn see_as_grub(
     done: u32,
 ) -> Result<Option<String>, String> {
     let found = View::raw(file, library).and_then(|view| state::read(&view, expected.promise))?;
+    let stale = compare(&found, expected, done)?;
     let directory = library.lay_out(&found.latest).map_err(|error| format!("latest: {error:#}"))?;
     grub::compare(path, "/latest", &directory).map_err(|error| format!("GRUB's own code: {error:#}"))?;
-    compare(&found, expected, done)
+    Ok(stale)
 }
 
 fn see_as_init(file: &File, expected: &Expected, library: &Library, done: u32) -> Result<(), String> {
@@ -102,3 +103,7 @@ fn shown(state: &State) -> String {
     parts.push(format!("{} files of configuration", state.config.len()));
     parts.join("; ")
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,119 @@
+//! Disks made without a VM, one for each thing that a judgement can say.
+
+use super::*;
+use power_cut_guest::Line;
+use power_cut_guest::state::Promise;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+const SIZE: u64 = 8 << 20;
+/// `bg_free_blocks_count_lo` of the first group: its descriptor is at the start of block 1.
+const FREE_BLOCKS: u64 = 4096 + 0x0c;
+
+/// Two disks, before and after an operation, and what is expected of them.
+struct Place {
+    directory: tempfile::TempDir,
+    expected: Expected,
+}
+
+impl Place {
+    fn new() -> Place {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut lines = Vec::new();
+        for (operation, name) in [(0, "old"), (1, "new")] {
+            let path = directory.path().join(name);
+            make_disk(&path, name);
+            // Nothing is expected yet, and nothing needs to be to read what is there.
+            let none = Expected::from_lines(&[after(0, State::default())], Promise::Every).expect("a state");
+            let library = Library::new(&none, directory.path());
+            let view = View::raw(&File::open(&path).expect("there"), &library).expect("an ext4");
+            lines.push(after(operation, state::read(&view, Promise::Every).expect("a state")));
+        }
+        Place { directory, expected: Expected::from_lines(&lines, Promise::Every).expect("states") }
+    }
+
+    /// A judgement on a copy of a disk, with this marker and after this damage.
+    fn judge(&self, name: &str, done: &[u8], damage: impl FnOnce(&File)) -> Result<Judgement> {
+        let path: PathBuf = self.directory.path().join("judged");
+        fs::copy(self.directory.path().join(name), &path)?;
+        let file = File::options().read(true).write(true).open(&path)?;
+        file.write_all_at(done, SIZE - marker::SIZE)?;
+        damage(&file);
+        judge(&file, &path, &self.expected, &Library::new(&self.expected, &self.directory.path().join("laid-out")))
+    }
+}
+
+fn after(operation: u32, state: State) -> Line {
+    Line::After { operation, kind: None, state }
+}
+
+/// A release whose `vm_root` and whose configuration hold the disk's name.
+fn make_disk(path: &Path, name: &str) {
+    let staging = tempfile::tempdir().expect("a directory");
+    let at = |path: &str| staging.path().join(path);
+    for directory in ["releases/0", "artifacts/kernel", "artifacts/vm_root", "config/templates"] {
+        fs::create_dir_all(at(directory)).expect("made");
+    }
+    for (artifact, version, text) in [("kernel", "1", "the kernel\n"), ("vm_root", name, name)] {
+        fs::write(at(&format!("artifacts/{artifact}/{version}")), text.repeat(1000)).expect("written");
+        symlink(format!("../../artifacts/{artifact}/{version}"), at(&format!("releases/0/{artifact}")))
+            .expect("linked");
+    }
+    symlink("releases/0", at("latest")).expect("linked");
+    fs::write(at("config/templates/name"), name).expect("written");
+    dock0::disk::make_file_system(staging.path(), path, SIZE - marker::SIZE, "dock0").expect("made");
+    File::options().write(true).open(path).and_then(|file| file.set_len(SIZE)).expect("made longer");
+}
+
+/// Changes a byte of the kernel, which no other file looks like.
+fn spoil_kernel(disk: &File) {
+    let mut bytes = vec![0; SIZE as usize];
+    disk.read_exact_at(&mut bytes, 0).expect("read");
+    let kernel = b"the kernel\nthe kernel\n";
+    let place = bytes.windows(kernel.len()).position(|window| window == kernel).expect("it is there");
+    disk.write_all_at(b"T", place as u64).expect("written");
+}
+
+#[test]
+fn old_or_new_is_sound_and_what_was_done_is_not_undone() {
+    let place = Place::new();
+    for (disk, done, sound) in [("old", 0, true), ("new", 0, true), ("new", 1, true), ("old", 1, false)] {
+        let judgement = place.judge(disk, &marker::block(done), |_| {}).expect("judged");
+        assert_eq!(judgement.is_sound(), sound, "{disk}, {done} done: {judgement:?}");
+        let older = |why: Option<String>| why.is_some_and(|why| why.contains("is older than after 1 operations"));
+        assert_eq!((older(judgement.stale), older(judgement.init)), (!sound, !sound), "{disk}, {done} done");
+        assert_eq!((judgement.grub, judgement.unclean), (None, None), "{disk}, {done} done");
+    }
+}
+
+#[test]
+fn another_byte_is_seen_by_both() {
+    let judgement = Place::new().judge("new", &marker::block(1), spoil_kernel).expect("judged");
+    for why in [judgement.init, judgement.grub] {
+        assert!(why.as_ref().is_some_and(|why| why.contains("latest is neither as after 1 operations")), "{why:?}");
+    }
+    assert_eq!((judgement.stale, judgement.unclean), (None, None));
+}
+
+#[test]
+fn a_wrong_count_is_unclean_and_nothing_else() {
+    let damage = |disk: &File| disk.write_all_at(&[1, 0], FREE_BLOCKS).expect("written");
+    let judgement = Place::new().judge("new", &marker::block(1), damage).expect("judged");
+    let unclean = judgement.unclean.clone().unwrap_or_default();
+    assert!(unclean.contains("e2fsck failed"), "{unclean}");
+    assert_eq!(Judgement { unclean: None, ..judgement }, Judgement::default());
+}
+
+#[test]
+fn without_a_file_system_there_is_nothing_to_see() {
+    let damage = |disk: &File| disk.write_all_at(&[0; 1024], 1024).expect("written");
+    let judgement = Place::new().judge("new", &marker::block(1), damage).expect("judged");
+    assert!(judgement.init.is_some() && judgement.grub.is_some() && judgement.unclean.is_some(), "{judgement:?}");
+}
+
+#[test]
+fn without_a_marker_there_is_no_judgement() {
+    let error = Place::new().judge("new", b"down 1\n", |_| {}).expect_err("no marker").to_string();
+    assert!(error.starts_with("the marker is no marker: down 1"), "{error}");
+}
