@@ -1,15 +1,17 @@
 //! A whole run: recordings, their disks judged, some of them booted, and the table.
 
 use crate::cuts::{self, Cut};
+use crate::judge::Judgement;
 use crate::library::Library;
 use crate::random::Random;
 use crate::recording::{Recording, Subject};
 use crate::scratch::{self, Scratch};
-use crate::tally::{Column, Row};
+use crate::tally::{Column, Row, weak_spot};
 use crate::{boots, fsck, grub, judge, parallel};
 use anyhow::{Context, Result, bail};
 use power_cut_guest::Sequence;
 use qemu::Bus;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -77,6 +79,12 @@ struct Reel {
 }
 
 impl Reel {
+    /// The name of a disk by its number.
+    fn name(&self, number: usize) -> String {
+        let cut = self.cuts.get(number).map_or("?", |cut| &cut.name);
+        format!("{}/{cut}", self.recording.subject.name())
+    }
+
     fn say_how_far(&self, number: usize) {
         if number > 0 && number.is_multiple_of(1000) {
             println!("{}: {number} of {}", self.recording.subject.name(), self.cuts.len());
@@ -101,7 +109,7 @@ impl Rig {
             if row.cuts < self.form.least {
                 faults.push(format!("only {} disks were judged, and {} should be", row.cuts, self.form.least));
             }
-            for (name, _) in firsts(row) {
+            for name in firsts(row).map(|(name, _)| name).collect::<BTreeSet<_>>() {
                 faults.push(format!("to repeat it: {}", self.repeat(name)?));
             }
         }
@@ -110,7 +118,7 @@ impl Rig {
     }
 
     /// Judges one disk by its name and keeps its image: what is wrong with it, and where the image is.
-    pub fn judge_one(&self, name: &str) -> Result<(judge::Judgement, PathBuf)> {
+    pub fn judge_one(&self, name: &str) -> Result<(Judgement, PathBuf)> {
         let (subject, cut) = name.rsplit_once('/').context("a disk is named BUS/SEQUENCE/EPOCH.CUT")?;
         let subject = Subject::named(subject).with_context(|| format!("there is no recording {subject}"))?;
         let recording = Recording::open(subject, &self.recordings.join(subject.name()))?;
@@ -150,12 +158,14 @@ impl Rig {
         let place = scratch::directory()?;
         let library = Library::new(&reel.recording.expected, place.path());
         let enough = AtomicBool::new(false);
-        let rows = parallel::share(reel.cuts.len(), |numbers| {
-            let cuts = numbers.inspect(|number| reel.say_how_far(*number)).filter_map(|number| reel.cuts.get(number));
-            self.judge_some(&reel.recording, cuts, &library, &enough)
+        let shares = parallel::share(reel.cuts.len(), |numbers| {
+            let numbers = numbers.inspect(|number| reel.say_how_far(*number));
+            self.judge_some(reel, numbers, &library, &enough)
         })?;
+        let mut judged: Vec<(usize, Judgement)> = shares.into_iter().flatten().collect();
+        judged.sort_by_key(|(number, _)| *number);
         let mut row = Row::new(reel.recording.subject.sequence);
-        rows.into_iter().for_each(|other| row.join(other));
+        judged.iter().for_each(|(number, judgement)| row.add(&reel.name(*number), judgement));
         let (name, took) = (reel.recording.subject.name(), started.elapsed());
         let each = took.as_secs_f64() * 1000.0 / row.cuts.max(1) as f64;
         println!("{name}: judged {} disks in {:.1} s, {each:.1} ms each", row.cuts, took.as_secs_f64());
@@ -163,32 +173,34 @@ impl Rig {
         Ok(row)
     }
 
-    /// A worker's share of the disks, which come in the order of time; another worker's may be enough.
-    fn judge_some<'c>(
+    /// A worker's share of the disks, which come in the order of time. One that catches a naive sequence may be enough.
+    fn judge_some(
         &self,
-        recording: &Recording,
-        cuts: impl Iterator<Item = &'c Cut>,
+        reel: &Reel,
+        numbers: impl Iterator<Item = usize>,
         library: &Library,
         enough: &AtomicBool,
-    ) -> Result<Row> {
-        let Recording { subject, before, timeline, expected } = recording;
+    ) -> Result<Vec<(usize, Judgement)>> {
+        let Recording { subject, before, timeline, expected } = &reel.recording;
         let place = scratch::directory()?;
         let mut scratch = Scratch::new(before.clone(), &timeline.writes, place.path());
-        let mut row = Row::new(subject.sequence);
-        for cut in cuts {
+        let mut judged = Vec::new();
+        for number in numbers {
+            let Some(cut) = reel.cuts.get(number) else { continue };
             scratch.advance(&timeline.epochs, cut.epoch);
             let image = scratch.make(&cut.pieces)?;
-            let name = format!("{}/{}", subject.name(), cut.name);
-            let judgement = judge::judge(&image, scratch.path(), expected, library);
-            row.add(&name, &judgement.with_context(|| format!("judging {name}"))?);
-            if self.form.naive == Naive::UntilCaught && row.is_caught() {
+            let judgement = judge::judge(&image, scratch.path(), expected, library)
+                .with_context(|| format!("judging {}", reel.name(number)))?;
+            let caught = weak_spot(subject.sequence).is_some_and(|column| column.of(&judgement).is_some());
+            if caught && self.form.naive == Naive::UntilCaught {
                 enough.store(true, Ordering::Relaxed);
             }
+            judged.push((number, judgement));
             if enough.load(Ordering::Relaxed) {
                 break;
             }
         }
-        Ok(row)
+        Ok(judged)
     }
 
     /// Boots a sample of the disks of dock0's sequence: what went wrong.
@@ -215,7 +227,7 @@ impl Rig {
 
     /// Keeps the image of a disk; how to judge it again, and where it is.
     fn repeat(&self, name: &str) -> Result<String> {
-        let (_, kept) = self.judge_one(name)?;
+        let (_, kept) = self.judge_one(name).with_context(|| format!("keeping {name}"))?;
         let (seed, recordings) = (self.seed, self.recordings.display());
         Ok(format!(
             "just power-cut --seed {seed} --recordings {recordings} --state {name}; its image is {}",

@@ -1,5 +1,6 @@
 //! One operation: what it brings, and the sequence it is done by.
 
+use crate::releases::{self, Links};
 use crate::{dock0, naive};
 use anyhow::{Context, Result};
 use menagerie::layout;
@@ -50,13 +51,22 @@ impl Operation {
             Kind::InstallWithKernel => &[layout::VM_ROOT, layout::KERNEL],
             Kind::RollBack | Kind::Configure => &[],
         };
+        let current = releases::read_one(&boot.join(layout::LATEST))?.context("latest leads nowhere")?;
+        let version = self.new_version(&current);
         let new = |&name: &&'static str| {
-            let current = boot.join(layout::LATEST).join(name);
-            let mut bytes = fs::read(&current).with_context(|| format!("reading {}", current.display()))?;
-            bytes.extend(format!("\noperation {:04}\n", self.number).bytes());
-            Ok(NewArtifact { name, version: format!("op{}", self.number), bytes })
+            let path = boot.join(layout::LATEST).join(name);
+            let mut bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            bytes.extend(format!("\n{version:>14}\n").bytes());
+            Ok(NewArtifact { name, version: version.clone(), bytes })
         };
         names.iter().map(new).collect()
+    }
+
+    /// Named by the operation, so that one that was cut off is done again and meets what it has left behind; unless all of
+    /// it was done already and only the marker is missing.
+    fn new_version(&self, current: &Links) -> String {
+        let version = format!("op{}", self.number);
+        if current.values().any(|current| *current == version) { version + "+" } else { version }
     }
 
     /// A handful of files, one of which names its generation and one of which is longer than a block.
@@ -71,5 +81,18 @@ impl Operation {
         ]
         .map(|(path, text)| (path.to_string(), text.into_bytes()))
         .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_is_done_again_keeps_its_version_unless_it_is_the_current_one() {
+        let operation = Operation { number: 7, kind: Kind::Install };
+        let current = |version: &str| Links::from([(layout::VM_ROOT.to_string(), version.to_string())]);
+        assert_eq!(operation.new_version(&current("op6")), "op7");
+        assert_eq!(operation.new_version(&current("op7")), "op7+");
     }
 }
