@@ -1,47 +1,75 @@
-//! dock0's own sequence: no power cut at any write loses anything, for init or for GRUB.
+//! dock0's own sequence, by the very code that ships: the menagerie command, and its replacing of whole trees. No power cut at
+//! any write loses anything, for init or for GRUB.
 
 use crate::operation::{ConfigFile, NewArtifact};
-use crate::releases;
-use crate::releases::Links;
-use crate::steps::{
-    build_config, build_releases, checkpoint, exchange, fsync, remove, remove_unneeded, write_artifact,
-};
-use anyhow::Result;
-use menagerie::layout;
+use crate::releases::{self, KEEP};
+use anyhow::{Context, Result, anyhow, ensure};
+use init::store::files::{Files, parent};
+use init::store::{Disk, tree};
+use init::{command, failure::Doing, failure::Failure};
+use menagerie::layout::{CONFIG, LATEST};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
+
+/// Where the files of a new release stand before they are installed: in memory.
+const INCOMING: &str = "/run/incoming";
 
 /// Adds these artifacts and a release made of them and of what the current one has besides.
 pub fn install(boot: &Path, new: &[NewArtifact]) -> Result<()> {
-    new.iter().try_for_each(|artifact| write_artifact(boot, artifact))?;
-    let releases = releases::read(&boot.join(layout::RELEASES))?;
-    commit(boot, &releases::after_install(&releases, new))
+    fs::create_dir_all(INCOMING).with_context(|| format!("making {INCOMING}"))?;
+    let mut links = releases::read_one(&boot.join(LATEST))?.context("latest leads nowhere")?;
+    for NewArtifact { name, version, bytes } in new {
+        let file = format!("{INCOMING}/{name}");
+        fs::write(&file, bytes).with_context(|| format!("writing {file}"))?;
+        links.insert(name.to_string(), format!("{version}@{file}"));
+    }
+    let specs: Vec<String> = links.iter().map(|(name, version)| format!("{name}={version}")).collect();
+    let retain = KEEP.to_string();
+    let options = ["add", "--retain", &retain].map(String::from);
+    menagerie(boot, &[&options[..], &specs].concat())
 }
 
 /// Makes release 1 release 0.
 pub fn roll_back(boot: &Path) -> Result<()> {
-    let releases = releases::read(&boot.join(layout::RELEASES))?;
-    commit(boot, &releases::after_roll_back(&releases))
+    menagerie(boot, &["rollback".into()])
 }
 
 /// Replaces the configuration.
 pub fn configure(boot: &Path, files: &[ConfigFile]) -> Result<()> {
-    build_config(&boot.join("config.new"), files)?;
-    turn(boot, "config", "config.new")
+    let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
+    disk.lock().map_err(as_error)?;
+    tree::replace(&disk, CONFIG, |disk, next| build(disk, next, files)).map_err(as_error)
 }
 
-fn commit(boot: &Path, next: &[Links]) -> Result<()> {
-    build_releases(&boot.join("releases.new"), next)?;
-    turn(boot, layout::RELEASES, "releases.new")?;
-    remove_unneeded(boot, next)
+fn menagerie(boot: &Path, words: &[String]) -> Result<()> {
+    let boot = boot.to_string_lossy();
+    let words: Vec<&str> = ["--root", &boot].into_iter().chain(words.iter().map(String::as_str)).collect();
+    ensure!(command::run(&words) == ExitCode::SUCCESS, "menagerie {words:?} failed");
+    Ok(())
 }
 
-/// The raw metadata must hold the whole new tree before the exchange can reach the disk, and the exchange before the old
-/// tree may go.
-fn turn(boot: &Path, current: &str, next: &str) -> Result<()> {
-    fsync(boot)?;
-    checkpoint(boot)?;
-    exchange(&boot.join(current), &boot.join(next))?;
-    fsync(boot)?;
-    checkpoint(boot)?;
-    remove(&boot.join(next))
+/// Builds a configuration, every file and directory of it on the disk when it returns.
+fn build(disk: &Disk, next: &str, files: &[ConfigFile]) -> Result<(), Failure> {
+    let doing = |path: &str| format!("building {}", disk.show(path));
+    disk.make_directory(next).doing(|| doing(next))?;
+    let mut directories = BTreeSet::from([next.to_string()]);
+    for (path, bytes) in files {
+        let path = format!("{next}/{path}");
+        for (at, _) in path.match_indices('/') {
+            let directory = path.get(..at).unwrap_or_default().to_string();
+            if directory.len() > next.len() && directories.insert(directory.clone()) {
+                disk.make_directory(&directory).doing(|| doing(&directory))?;
+            }
+        }
+        let mut file = disk.create(&path, 0o644, bytes.len() as u64).doing(|| doing(&path))?;
+        disk.write(&mut file, bytes).doing(|| doing(&path))?;
+        disk.finish(file).doing(|| doing(parent(&path)))?;
+    }
+    directories.iter().rev().try_for_each(|directory| disk.sync_directory(directory).doing(|| doing(directory)))
+}
+
+fn as_error(failure: Failure) -> anyhow::Error {
+    anyhow!("{failure}")
 }

@@ -7,7 +7,7 @@ use crate::steps::{
     write_artifact,
 };
 use anyhow::{Context, Result};
-use menagerie::layout;
+use menagerie::{Layout, layout};
 use power_cut_guest::Sequence;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -76,7 +76,10 @@ fn install_beside(sequence: Sequence, boot: &Path, new: &[NewArtifact]) -> Resul
 /// Of the directories 0 and 1 the one that `latest` does not lead to.
 fn other_release(boot: &Path) -> Result<u32> {
     let target = fs::read_link(boot.join(layout::LATEST)).context("reading latest")?;
-    let current = target.to_str().and_then(layout::parse_latest).context("latest leads to no release")?;
+    let current = target
+        .to_str()
+        .and_then(|target| Layout::default().parse_latest(target))
+        .context("latest leads to no release")?;
     Ok(1 - current.min(1))
 }
 

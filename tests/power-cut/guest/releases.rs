@@ -2,14 +2,14 @@
 
 use crate::operation::NewArtifact;
 use anyhow::{Context, Result};
-use menagerie::layout;
+use menagerie::Layout;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// How many old releases an install leaves.
-const KEEP: usize = 2;
+pub const KEEP: usize = 2;
 
 /// A release: the version of each artifact, by name.
 pub type Links = BTreeMap<String, String>;
@@ -36,9 +36,9 @@ pub fn read_one(directory: &Path) -> Result<Option<Links>> {
     for entry in entries {
         let path = entry.with_context(doing)?.path();
         let target = fs::read_link(&path).with_context(|| format!("reading {}", path.display()))?;
-        let artifact = target.to_str().and_then(layout::parse_link_target);
-        let (name, version) = artifact.with_context(|| format!("{} leads to no artifact", path.display()))?;
-        links.insert(name.to_string(), version.to_string());
+        let artifact = target.to_str().and_then(|target| Layout::default().parse_link_target(target));
+        let artifact = artifact.with_context(|| format!("{} leads to no artifact", path.display()))?;
+        links.insert(artifact.name.to_string(), artifact.version.to_string());
     }
     Ok(Some(links))
 }

@@ -1,6 +1,6 @@
 //! The state of a boot partition as a value, read the same way from a mounted one and from the image of one.
 
-use menagerie::layout;
+use menagerie::{Layout, layout};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -69,8 +69,9 @@ pub trait Tree {
 /// Reads the state; anything odd or missing in it is an error.
 pub fn read(tree: &dyn Tree, promise: Promise) -> Result<State, String> {
     let target = tree.target(layout::LATEST)?;
-    let number =
-        layout::parse_latest(&target).ok_or_else(|| format!("latest leads to {target}, which is no release"))?;
+    let number = Layout::default()
+        .parse_latest(&target)
+        .ok_or_else(|| format!("latest leads to {target}, which is no release"))?;
     let latest = read_release(tree, number)?;
     let releases = match promise {
         Promise::Latest => None,
@@ -96,11 +97,12 @@ fn read_release(tree: &dyn Tree, number: u32) -> Result<Release, String> {
     for name in tree.names(&directory)? {
         let link = format!("{directory}/{name}");
         let target = tree.target(&link)?;
-        let (artifact, version) = layout::parse_link_target(&target)
-            .filter(|(artifact, _)| artifact.as_str() == name)
+        let artifact = Layout::default()
+            .parse_link_target(&target)
+            .filter(|artifact| artifact.name.as_str() == name)
             .ok_or_else(|| format!("{link} leads to {target}, which is no such artifact"))?;
-        let content = tree.content(&layout::artifact_path(&artifact, &version))?;
-        release.insert(name, Artifact { version: version.to_string(), content });
+        let content = tree.content(&Layout::default().artifact(&artifact))?;
+        release.insert(name, Artifact { version: artifact.version.to_string(), content });
     }
     Ok(release)
 }
