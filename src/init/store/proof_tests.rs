@@ -319,3 +319,73 @@ fn an_artifact_is_written_once_and_read_never() {
         Node::File(bytes(&cat), 0o644, Some(record), true)
     });
 }
+
+/// Whatever stands on a disk, looking at it and planning for it neither panics nor takes anything that is not ours away.
+#[test]
+fn no_listing_panics() {
+    let names = [
+        "0",
+        "00",
+        "1",
+        "63",
+        "4294967295",
+        "4294967296",
+        "-1",
+        "+1",
+        "",
+        " ",
+        "é",
+        "x\n",
+        ".1.part",
+        "..part",
+        "kernel",
+        "v",
+    ];
+    let mut rng = Rng::with_seed(1);
+    let (mut plans, mut refusals) = (0, 0);
+    for _ in 0..4000 {
+        let (disk, layout) = (Memory::default(), Layout::default());
+        for _ in 0..rng.u8(0..40) {
+            let parts: Vec<&str> =
+                (0..rng.u8(1..4)).map(|_| *rng.choice(&names).unwrap()).filter(|name| !name.is_empty()).collect();
+            let top =
+                *rng.choice(&["releases", "artifacts", "latest", "releases.new", "dock0/state", "config.new"]).unwrap();
+            let path = [&[top][..], &parts].concat().join("/");
+            let taken = path
+                .match_indices('/')
+                .any(|(at, _)| !matches!(disk.nodes.borrow().get(&path[..at]), None | Some(Node::Directory)));
+            if taken || disk.nodes.borrow().contains_key(&path) {
+                continue;
+            }
+            disk.put(
+                &path,
+                match rng.u8(0..4) {
+                    0 => Node::Directory,
+                    1 => Node::File(b"x".into(), 0o644, None, false),
+                    2 => Node::Link(format!(
+                        "../../artifacts/{}/{}",
+                        rng.choice(&names).unwrap(),
+                        rng.choice(&names).unwrap()
+                    )),
+                    _ => Node::Link(format!("releases/{}", rng.choice(&names).unwrap())),
+                },
+            );
+        }
+        // No release and no artifact can have such a name.
+        let foreign = |disk: &Memory| {
+            let nodes = disk.nodes.borrow();
+            let paths = nodes.keys().filter(|path| path.starts_with("releases/") && path.contains([' ', '\n', 'é']));
+            paths.cloned().collect::<Vec<_>>()
+        };
+        let before = foreign(&disk);
+        for change in [Change::Reap, Change::Rollback(Which::Number(1)), Change::Pin(Which::Number(0))] {
+            let terms = Terms { layout: &layout, policy: Policy::default(), running: None, sources: &source };
+            match make(&disk, &terms, &change, &mut |_, _| Consent::Given, &mut |_| {}) {
+                Ok(()) => plans += 1,
+                Err(_) => refusals += 1,
+            }
+        }
+        assert_eq!(foreign(&disk), before);
+    }
+    assert!(plans > 1000 && refusals > 1000, "{plans} plans, {refusals} refusals");
+}
