@@ -2,8 +2,7 @@
 
 use crate::cuts::Cut;
 use crate::expected::{Expected, Fit};
-use crate::judge;
-use crate::library::Library;
+use crate::judge::{self, Judge};
 use crate::recording::{Recording, parse_lines};
 use crate::scratch::{self, Scratch};
 use anyhow::{Context, Result, bail, ensure};
@@ -23,10 +22,9 @@ const END: Duration = Duration::from_secs(30);
 /// Boots the disk of this cut: `Ok` if it comes up old or new, can be changed again, and is sound then.
 pub fn boot(recording: &Recording, cut: &Cut) -> Result<()> {
     let place = scratch::directory()?;
-    let mut scratch = Scratch::new(recording.before.clone(), &recording.timeline.writes, place.path());
+    let mut scratch = Scratch::new(recording.before.clone(), &recording.timeline.writes, place.path())?;
     scratch.advance(&recording.timeline.epochs, cut.epoch);
-    let image = scratch.make(&cut.pieces)?;
-    let done = judge::read_marker(&image)?;
+    let done = judge::read_marker(scratch.make(&cut.pieces)?)?;
     let lines = run(scratch.path())?;
     check_lines(&lines, &recording.expected, done)?;
     judge_afterwards(&lines, scratch.path(), place.path())
@@ -79,9 +77,7 @@ fn after(line: &Line, wanted: u32, what: Option<Kind>) -> Result<&State> {
 
 fn judge_afterwards(lines: &[Line], disk: &Path, place: &Path) -> Result<()> {
     let expected = Expected::from_lines(lines, Promise::Every)?;
-    let library = Library::new(&expected, place);
-    let image = File::options().read(true).write(true).open(disk)?;
-    let judgement = judge::judge(&image, disk, &expected, &library)?;
+    let judgement = Judge::new(&expected, place).judge(&File::open(disk)?, disk, 0)?;
     ensure!(judgement.is_sound(), "after the boot the disk is not sound: {judgement:?}");
     Ok(())
 }

@@ -23,6 +23,8 @@ pub struct Cut {
     pub epoch: usize,
     /// What of the pending writes is on the medium, in the order in which it came.
     pub pieces: Vec<Piece>,
+    /// Equal for cuts that leave the same, but for the journal.
+    pub raw: u128,
 }
 
 /// A part of a write.
@@ -36,27 +38,34 @@ pub struct Piece {
     pub to: usize,
 }
 
-/// Every cut of a recording that leaves something on the disk that no earlier one of them leaves.
-pub fn enumerate(before: &[u8], timeline: &Timeline, seed: u64) -> Vec<Cut> {
-    let mut image = Image::new(before.to_vec(), &timeline.writes);
+/// Every cut of a recording that leaves something on the disk that no earlier one of them leaves. The journal is given by
+/// the numbers of its blocks.
+pub fn enumerate(before: &[u8], timeline: &Timeline, journal: &HashSet<usize>, seed: u64) -> Vec<Cut> {
+    let mut image = Image::new(before.to_vec(), &timeline.writes, journal);
     let (mut seen, mut cuts) = (HashSet::new(), Vec::new());
     for (number, epoch) in timeline.epochs.iter().enumerate() {
         image.settle(epoch);
-        let all = of_epoch(number, epoch, &timeline.writes, seed);
-        cuts.extend(all.into_iter().filter(|cut| seen.insert(image.fingerprint_with(&cut.pieces))));
+        for (name, pieces) in of_epoch(number, epoch, &timeline.writes, seed) {
+            let prints = image.fingerprints_with(&pieces);
+            if seen.insert(prints.whole) {
+                cuts.push(Cut { name: format!("{number}.{name}"), epoch: number, pieces, raw: prints.raw });
+            }
+        }
     }
     cuts
 }
 
+/// What is there: a name within the epoch, and the pieces.
+type Choice = (String, Vec<Piece>);
+
 /// Every cut of one epoch, however equal.
-fn of_epoch(number: usize, epoch: &Epoch, writes: &[Write], seed: u64) -> Vec<Cut> {
-    let kind = Choices { epoch, writes };
-    let named = |(name, pieces): (String, Vec<Piece>)| Cut { name: format!("{number}.{name}"), epoch: number, pieces };
+fn of_epoch(number: usize, epoch: &Epoch, writes: &[Write], seed: u64) -> Vec<Choice> {
+    let choices = Choices { epoch, writes };
     let mut random = Random::new(seed, number as u64);
-    let mut cuts = kind.prefixes();
-    cuts.extend(kind.subsets(&mut random));
-    cuts.extend(kind.torn(&mut random));
-    cuts.into_iter().map(named).collect()
+    let mut cuts = choices.prefixes();
+    cuts.extend(choices.subsets(&mut random));
+    cuts.extend(choices.torn(&mut random));
+    cuts
 }
 
 struct Choices<'e> {
@@ -83,14 +92,14 @@ impl Choices<'_> {
         Piece { write, from: from.min(length), to: to.min(length) }
     }
 
-    fn prefixes(&self) -> Vec<(String, Vec<Piece>)> {
+    fn prefixes(&self) -> Vec<Choice> {
         let open = self.open();
         let prefix = |length: usize| (format!("prefix{length}"), self.whole(open.get(..length).unwrap_or_default()));
         (0..=open.len()).map(prefix).collect()
     }
 
     /// All of them where there are few, else random ones.
-    fn subsets(&self, random: &mut Random) -> Vec<(String, Vec<Piece>)> {
+    fn subsets(&self, random: &mut Random) -> Vec<Choice> {
         let open = self.open();
         let chosen = |wanted: &mut dyn FnMut(usize) -> bool| {
             let places: Vec<usize> =
@@ -107,7 +116,7 @@ impl Choices<'_> {
     }
 
     /// Of each write a torn block, with and without the writes before it.
-    fn torn(&self, random: &mut Random) -> Vec<(String, Vec<Piece>)> {
+    fn torn(&self, random: &mut Random) -> Vec<Choice> {
         let open = self.open();
         let mut cuts = Vec::new();
         for (number, &place) in open.iter().enumerate() {

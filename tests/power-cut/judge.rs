@@ -6,9 +6,11 @@ use crate::view::View;
 use crate::{fsck, grub};
 use anyhow::{Context, Result};
 use power_cut_guest::{State, marker, state};
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is wrong with a disk; each a sentence, `None` where all is well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,21 +32,56 @@ impl Judgement {
     }
 }
 
-/// Judges the disk in this file, whose journal is replayed by that. An error is not about the disk but about the rig.
-pub fn judge(file: &File, path: &Path, expected: &Expected, library: &Library) -> Result<Judgement> {
-    let done = read_marker(file)?;
-    let mut judgement = Judgement::default();
-    match see_as_grub(file, path, expected, library, done) {
-        Ok(stale) => judgement.stale = stale,
-        Err(why) => judgement.grub = Some(why),
+/// Judges the disks of one recording.
+pub struct Judge<'e> {
+    expected: &'e Expected,
+    library: Library,
+    /// What GRUB saw, by what the disk held besides its journal, which GRUB does not read.
+    seen_by_grub: Mutex<HashMap<u128, Sight>>,
+}
+
+/// What is older than it should be, if anything; an error says what cannot be read, or what never was like that.
+type Sight = Result<Option<String>, String>;
+
+impl<'e> Judge<'e> {
+    /// Nothing seen yet; what GRUB's own code compares with is laid out below `directory`.
+    pub fn new(expected: &'e Expected, directory: &Path) -> Judge<'e> {
+        Judge { expected, library: Library::new(expected, directory), seen_by_grub: Mutex::default() }
     }
-    // Read to the end whatever was found before: each column of the table stands for itself.
-    match fsck::replay(path).and_then(|()| fsck::check(path)) {
-        Ok(()) => {}
-        Err(error) => judgement.unclean = Some(format!("{error:#}")),
+
+    /// Judges the disk in this file, whose journal is replayed by that. `raw` must be equal only for disks that hold the
+    /// same besides their journals. An error is not about the disk but about the rig.
+    pub fn judge(&self, file: &File, path: &Path, raw: u128) -> Result<Judgement> {
+        let done = read_marker(file)?;
+        let known = self.seen_by_grub().get(&raw).cloned();
+        let seen = known.unwrap_or_else(|| self.see_as_grub(file, path, done));
+        self.seen_by_grub().insert(raw, seen.clone());
+        // To the end whatever was found before: each column of the table stands for itself.
+        let unclean = fsck::replay(path).and_then(|()| fsck::check(path)).err().map(|error| format!("{error:#}"));
+        let init = self.see_as_init(file, done).err();
+        let (stale, grub) = match seen {
+            Ok(stale) => (stale, None),
+            Err(why) => (None, Some(why)),
+        };
+        Ok(Judgement { init, grub, stale, unclean })
     }
-    judgement.init = see_as_init(file, expected, library, done).err();
-    Ok(judgement)
+
+    fn seen_by_grub(&self) -> MutexGuard<'_, HashMap<u128, Sight>> {
+        self.seen_by_grub.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn see_as_grub(&self, file: &File, path: &Path, done: u32) -> Sight {
+        let found = state::read(&View::raw(file, &self.library)?, self.expected.promise)?;
+        let stale = compare(&found, self.expected, done)?;
+        let directory = self.library.lay_out(&found.latest).map_err(|error| format!("latest: {error:#}"))?;
+        grub::compare(path, "/latest", &directory).map_err(|error| format!("GRUB's own code: {error:#}"))?;
+        Ok(stale)
+    }
+
+    fn see_as_init(&self, file: &File, done: u32) -> Result<(), String> {
+        let found = state::read(&View::raw(file, &self.library)?, self.expected.promise)?;
+        compare(&found, self.expected, done)?.map_or(Ok(()), Err)
+    }
 }
 
 /// How many operations were reported done, by the marker on the disk.
@@ -55,31 +92,8 @@ pub fn read_marker(file: &File) -> Result<u32> {
     marker::parse(&block).map_err(anyhow::Error::msg)
 }
 
-/// What is older than it should be, if anything. An error says what GRUB cannot read, or what never was like that.
-fn see_as_grub(
-    file: &File,
-    path: &Path,
-    expected: &Expected,
-    library: &Library,
-    done: u32,
-) -> Result<Option<String>, String> {
-    let found = View::raw(file, library).and_then(|view| state::read(&view, expected.promise))?;
-    let stale = compare(&found, expected, done)?;
-    let directory = library.lay_out(&found.latest).map_err(|error| format!("latest: {error:#}"))?;
-    grub::compare(path, "/latest", &directory).map_err(|error| format!("GRUB's own code: {error:#}"))?;
-    Ok(stale)
-}
-
-fn see_as_init(file: &File, expected: &Expected, library: &Library, done: u32) -> Result<(), String> {
-    let view = View::raw(file, library)?;
-    match compare(&state::read(&view, expected.promise)?, expected, done)? {
-        None => Ok(()),
-        Some(stale) => Err(stale),
-    }
-}
-
 /// What of the state is older than it should be, if anything. An error says what of it never was like that.
-fn compare(found: &State, expected: &Expected, done: u32) -> Result<Option<String>, String> {
+fn compare(found: &State, expected: &Expected, done: u32) -> Sight {
     let fits = [
         ("latest", expected.fit(done, &found.latest, |state| &state.latest)),
         ("releases", expected.fit(done, &found.releases, |state| &state.releases)),

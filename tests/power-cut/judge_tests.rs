@@ -40,7 +40,7 @@ impl Place {
         let file = File::options().read(true).write(true).open(&path)?;
         file.write_all_at(done, SIZE - marker::SIZE)?;
         damage(&file);
-        judge(&file, &path, &self.expected, &Library::new(&self.expected, &self.directory.path().join("laid-out")))
+        Judge::new(&self.expected, &self.directory.path().join("laid-out")).judge(&file, &path, 0)
     }
 }
 

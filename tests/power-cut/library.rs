@@ -16,9 +16,12 @@ pub struct Library {
     directory: PathBuf,
 }
 
+/// A content and all its bytes.
+pub type Known = (Content, Arc<Vec<u8>>);
+
 #[derive(Default)]
 struct Shelves {
-    known: Vec<(Content, Arc<Vec<u8>>)>,
+    known: Vec<Known>,
     releases: BTreeMap<String, PathBuf>,
 }
 
@@ -28,16 +31,17 @@ impl Library {
         Library { wanted: expected.contents(), shelves: Mutex::default(), directory: directory.into() }
     }
 
-    /// The content that these bytes are.
-    pub fn identify(&self, bytes: Vec<u8>) -> Content {
-        let candidates: Vec<_> =
-            self.shelves().known.iter().filter(|(content, _)| content.size == bytes.len() as u64).cloned().collect();
-        if let Some((content, _)) = candidates.into_iter().find(|(_, known)| **known == bytes) {
-            return content;
-        }
+    /// The known contents of this size, in bytes.
+    pub fn candidates(&self, size: u64) -> Vec<Known> {
+        self.shelves().known.iter().filter(|(content, _)| content.size == size).cloned().collect()
+    }
+
+    /// The content that these bytes are; from now on it is known.
+    pub fn add(&self, bytes: Vec<u8>) -> Content {
         let content = Content::of(&bytes);
-        if self.wanted.contains(&content) {
-            self.shelves().known.push((content.clone(), Arc::new(bytes)));
+        let mut shelves = self.shelves();
+        if self.wanted.contains(&content) && !shelves.known.iter().any(|(known, _)| *known == content) {
+            shelves.known.push((content.clone(), Arc::new(bytes)));
         }
         content
     }

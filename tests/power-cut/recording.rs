@@ -1,5 +1,6 @@
 //! A recording: a VM changes the disk it was booted from, and everything it writes is logged.
 
+use crate::cuts::{self, Cut};
 use crate::epochs::{Timeline, divide};
 use crate::expected::Expected;
 use crate::log;
@@ -8,8 +9,10 @@ use boot_tests::Root;
 use dock0::image::Format;
 use dock0::menu::Menu;
 use dock0::release::ArtifactFile;
+use dock0::tool::DEBUGFS;
 use power_cut_guest::{Line, Sequence, marker};
 use qemu::{Boot, Bus, Disk, Machine, Report, Vm, Writes};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +50,8 @@ pub struct Recording {
     pub before: Vec<u8>,
     /// What was written to it, and when that was certain.
     pub timeline: Timeline,
+    /// The numbers of the blocks that the journal has.
+    pub journal: HashSet<usize>,
     /// The states it went through.
     pub expected: Expected,
 }
@@ -97,7 +102,13 @@ impl Recording {
         let entries = log::parse(&read(LOG)?, before.len() as u64).map_err(anyhow::Error::msg)?;
         let lines = parse_lines(&String::from_utf8(read(LINES)?).context("the guest's lines are no text")?)?;
         let expected = Expected::from_lines(&lines, subject.sequence.promise())?;
-        Ok(Recording { subject, before, timeline: divide(entries), expected })
+        let journal = find_journal(&directory.join(BEFORE))?;
+        Ok(Recording { subject, before, timeline: divide(entries), journal, expected })
+    }
+
+    /// Everything that a power cut could have left of it.
+    pub fn cuts(&self, seed: u64) -> Vec<Cut> {
+        cuts::enumerate(&self.before, &self.timeline, &self.journal, seed)
     }
 
     /// Whether the log and the disk tell the same story.
@@ -111,6 +122,15 @@ impl Recording {
         ensure!(self.expected.last() == operations, "the guest did {} operations", self.expected.last());
         Ok(())
     }
+}
+
+/// The journal is inode 8 of any ext4.
+fn find_journal(image: &Path) -> Result<HashSet<usize>> {
+    let blocks = DEBUGFS.run(DEBUGFS.command().args(["-R", "blocks <8>"]).arg(image))?;
+    let journal: Result<HashSet<usize>, _> = blocks.split_whitespace().map(str::parse).collect();
+    let journal = journal.with_context(|| format!("debugfs answered {blocks:?}"))?;
+    ensure!(!journal.is_empty(), "{} has no journal", image.display());
+    Ok(journal)
 }
 
 /// The guest's lines.

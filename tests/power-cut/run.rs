@@ -1,13 +1,12 @@
 //! A whole run: recordings, their disks judged, some of them booted, and the table.
 
-use crate::cuts::{self, Cut};
-use crate::judge::Judgement;
-use crate::library::Library;
+use crate::cuts::Cut;
+use crate::judge::{Judge, Judgement};
 use crate::random::Random;
 use crate::recording::{Recording, Subject};
 use crate::scratch::{self, Scratch};
 use crate::tally::{Column, Row, weak_spot};
-use crate::{boots, fsck, grub, judge, parallel};
+use crate::{boots, fsck, grub, parallel};
 use anyhow::{Context, Result, bail};
 use power_cut_guest::Sequence;
 use qemu::Bus;
@@ -122,16 +121,16 @@ impl Rig {
         let (subject, cut) = name.rsplit_once('/').context("a disk is named BUS/SEQUENCE/EPOCH.CUT")?;
         let subject = Subject::named(subject).with_context(|| format!("there is no recording {subject}"))?;
         let recording = Recording::open(subject, &self.recordings.join(subject.name()))?;
-        let cuts = cuts::enumerate(&recording.before, &recording.timeline, self.seed);
+        let cuts = recording.cuts(self.seed);
         let cut = cuts.iter().find(|one| one.name == cut).with_context(|| format!("there is no cut {cut}"))?;
         let place = scratch::directory()?;
-        let library = Library::new(&recording.expected, place.path());
-        let mut scratch = Scratch::new(recording.before.clone(), &recording.timeline.writes, place.path());
+        let judge = Judge::new(&recording.expected, &place.path().join("releases"));
+        let mut scratch = Scratch::new(recording.before.clone(), &recording.timeline.writes, place.path())?;
         scratch.advance(&recording.timeline.epochs, cut.epoch);
         let kept = self.recordings.join(subject.name()).join(format!("{}.img", cut.name));
         scratch.keep(&cut.pieces, &kept)?;
-        let image = scratch.make(&cut.pieces)?;
-        Ok((judge::judge(&image, scratch.path(), &recording.expected, &library)?, kept))
+        let path = scratch.path().to_path_buf();
+        Ok((judge.judge(scratch.make(&cut.pieces)?, &path, cut.raw)?, kept))
     }
 
     fn record(&self, subjects: &[Subject]) -> Result<Vec<Reel>> {
@@ -140,7 +139,7 @@ impl Rig {
             let naive = subject.sequence != Sequence::Dock0;
             let operations = if naive { self.form.naive_operations } else { self.form.operations };
             let recording = Recording::make(subject, operations, &self.recordings.join(subject.name()))?;
-            let all = cuts::enumerate(&recording.before, &recording.timeline, self.seed);
+            let all = recording.cuts(self.seed);
             let (writes, epochs, count) = (recording.timeline.writes.len(), recording.timeline.epochs.len(), all.len());
             println!("{}: {operations} operations, {writes} writes, {epochs} epochs, {count} disks", subject.name());
             let most = if naive { usize::MAX } else { self.form.cuts };
@@ -156,11 +155,11 @@ impl Rig {
     fn judge_all(&self, reel: &Reel) -> Result<Row> {
         let started = Instant::now();
         let place = scratch::directory()?;
-        let library = Library::new(&reel.recording.expected, place.path());
+        let judge = Judge::new(&reel.recording.expected, place.path());
         let enough = AtomicBool::new(false);
         let shares = parallel::share(reel.cuts.len(), |numbers| {
             let numbers = numbers.inspect(|number| reel.say_how_far(*number));
-            self.judge_some(reel, numbers, &library, &enough)
+            self.judge_some(reel, numbers, &judge, &enough)
         })?;
         let mut judged: Vec<(usize, Judgement)> = shares.into_iter().flatten().collect();
         judged.sort_by_key(|(number, _)| *number);
@@ -178,19 +177,19 @@ impl Rig {
         &self,
         reel: &Reel,
         numbers: impl Iterator<Item = usize>,
-        library: &Library,
+        judge: &Judge,
         enough: &AtomicBool,
     ) -> Result<Vec<(usize, Judgement)>> {
-        let Recording { subject, before, timeline, expected } = &reel.recording;
+        let Recording { subject, before, timeline, .. } = &reel.recording;
         let place = scratch::directory()?;
-        let mut scratch = Scratch::new(before.clone(), &timeline.writes, place.path());
+        let mut scratch = Scratch::new(before.clone(), &timeline.writes, place.path())?;
+        let path = scratch.path().to_path_buf();
         let mut judged = Vec::new();
         for number in numbers {
             let Some(cut) = reel.cuts.get(number) else { continue };
             scratch.advance(&timeline.epochs, cut.epoch);
-            let image = scratch.make(&cut.pieces)?;
-            let judgement = judge::judge(&image, scratch.path(), expected, library)
-                .with_context(|| format!("judging {}", reel.name(number)))?;
+            let judgement = judge.judge(scratch.make(&cut.pieces)?, &path, cut.raw);
+            let judgement = judgement.with_context(|| format!("judging {}", reel.name(number)))?;
             let caught = weak_spot(subject.sequence).is_some_and(|column| column.of(&judgement).is_some());
             if caught && self.form.naive == Naive::UntilCaught {
                 enough.store(true, Ordering::Relaxed);

@@ -4,7 +4,8 @@ use crate::cuts::Piece;
 use crate::epochs::{Epoch, Write};
 use anyhow::{Context, Result};
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -28,13 +29,19 @@ pub struct Scratch<'w> {
     /// The epoch that comes next.
     next: usize,
     path: PathBuf,
+    file: File,
+    /// Which chunks of the file were written since it was empty.
+    written: Vec<bool>,
 }
 
 impl<'w> Scratch<'w> {
     /// The disk before the first epoch; its file is made in `directory`.
-    pub fn new(bytes: Vec<u8>, writes: &'w [Write], directory: &Path) -> Scratch<'w> {
-        let filled = bytes.chunks(CHUNK).map(|chunk| chunk.iter().any(|&byte| byte != 0)).collect();
-        Scratch { bytes, writes, filled, next: 0, path: directory.join("disk.img") }
+    pub fn new(bytes: Vec<u8>, writes: &'w [Write], directory: &Path) -> Result<Scratch<'w>> {
+        let filled: Vec<bool> = bytes.chunks(CHUNK).map(|chunk| chunk.iter().any(|&byte| byte != 0)).collect();
+        let (path, written) = (directory.join("disk.img"), vec![false; filled.len()]);
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.with_context(|| format!("making {}", path.display()))?;
+        Ok(Scratch { bytes, writes, filled, next: 0, path, file, written })
     }
 
     /// Where the file is.
@@ -50,34 +57,67 @@ impl<'w> Scratch<'w> {
                 if let Some(place) = self.bytes.get_mut(start..end) {
                     place.copy_from_slice(&write.data);
                 }
-                self.filled.iter_mut().take(end.div_ceil(CHUNK)).skip(start / CHUNK).for_each(|filled| *filled = true);
+                mark(&mut self.filled, start, end);
             }
         }
         self.next = self.next.max(number + 1);
     }
 
-    /// Makes the file: what is certain, and these pieces over it. Nothing is left of what the file held.
-    pub fn make(&self, pieces: &[Piece]) -> Result<File> {
-        let doing = || format!("writing {}", self.path.display());
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&self.path);
-        let file = file.with_context(doing)?;
-        file.set_len(self.bytes.len() as u64).with_context(doing)?;
-        for (number, (chunk, _)) in self.bytes.chunks(CHUNK).zip(&self.filled).enumerate().filter(|(_, (_, f))| **f) {
-            file.write_all_at(chunk, (number * CHUNK) as u64).with_context(doing)?;
+    /// Makes the file: what is certain, and these pieces over it. Nothing is left of what it held, whoever wrote that.
+    pub fn make(&mut self, pieces: &[Piece]) -> Result<&File> {
+        let path = self.path.clone();
+        let doing = || format!("writing {}", path.display());
+        if !self.holds_our_chunks_alone().with_context(doing)? {
+            self.file.set_len(0).with_context(doing)?;
+            self.written.fill(false);
+        }
+        self.file.set_len(self.bytes.len() as u64).with_context(doing)?;
+        for (number, chunk) in self.bytes.chunks(CHUNK).enumerate() {
+            let of = |chunks: &[bool]| chunks.get(number).copied().unwrap_or_default();
+            if of(&self.filled) || of(&self.written) {
+                self.file.write_all_at(chunk, (number * CHUNK) as u64).with_context(doing)?;
+                mark(&mut self.written, number * CHUNK, number * CHUNK + 1);
+            }
         }
         for &Piece { write, from, to } in pieces {
             let write = self.writes.get(write).with_context(|| format!("there is no write {write}"))?;
-            let data = write.data.get(from..to).unwrap_or_default();
-            file.write_all_at(data, write.at + from as u64).with_context(doing)?;
+            let (at, data) = (write.at as usize + from, write.data.get(from..to).unwrap_or_default());
+            self.fill_up(at, data.len()).with_context(doing)?;
+            self.file.write_all_at(data, at as u64).with_context(doing)?;
         }
-        Ok(file)
+        Ok(&self.file)
+    }
+
+    /// Whether no more of the file takes room than the chunks that we wrote: e2fsck may have filled a hole, and to give
+    /// all the room back each time is slow.
+    fn holds_our_chunks_alone(&self) -> io::Result<bool> {
+        let ours = self.written.iter().filter(|&&written| written).count() * CHUNK;
+        Ok(self.file.metadata()?.blocks() * 512 == ours as u64)
+    }
+
+    /// Writes the chunks that lie under a piece whole, so that it leaves none half a hole.
+    fn fill_up(&mut self, at: usize, length: usize) -> io::Result<()> {
+        for number in at / CHUNK..(at + length).div_ceil(CHUNK) {
+            if let (Some(written @ false), Some(chunk)) =
+                (self.written.get_mut(number), self.bytes.chunks(CHUNK).nth(number))
+            {
+                self.file.write_all_at(chunk, (number * CHUNK) as u64)?;
+                *written = true;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the file and copies it to where it stays.
-    pub fn keep(&self, pieces: &[Piece], to: &Path) -> Result<()> {
+    pub fn keep(&mut self, pieces: &[Piece], to: &Path) -> Result<()> {
         self.make(pieces)?;
         fs::copy(&self.path, to).with_context(|| format!("writing {}", to.display())).map(drop)
     }
+}
+
+/// Marks the chunks that these bytes lie in.
+fn mark(chunks: &mut [bool], start: usize, end: usize) {
+    chunks.iter_mut().take(end.div_ceil(CHUNK)).skip(start / CHUNK).for_each(|chunk| *chunk = true);
 }
 
 #[cfg(test)]
@@ -91,21 +131,35 @@ mod tests {
         let epochs = [Epoch::default(), Epoch { settled: vec![0], pending: vec![] }];
         let mut before = vec![0; 3 * CHUNK];
         before[2 * CHUNK] = 9;
-        let mut scratch = Scratch::new(before.clone(), &writes, place.path());
-        let held = |scratch: &Scratch, pieces: &[Piece]| {
+        let mut scratch = Scratch::new(before.clone(), &writes, place.path()).expect("made");
+        let held = |scratch: &mut Scratch, pieces: &[Piece]| {
             scratch.make(pieces).expect("made");
             fs::read(scratch.path()).expect("there")
         };
-        assert_eq!(held(&scratch, &[]), before);
+        assert_eq!(held(&mut scratch, &[]), before);
         let mut wanted = before.clone();
         wanted[4096 + 512..8192].fill(1);
         wanted[70_000..70_100].fill(2);
         let pieces = [Piece { write: 0, from: 512, to: 4096 }, Piece { write: 1, from: 0, to: 100 }];
-        assert_eq!(held(&scratch, &pieces), wanted);
+        assert_eq!(held(&mut scratch, &pieces), wanted);
         scratch.advance(&epochs, 0);
-        assert_eq!(held(&scratch, &[]), before);
+        assert_eq!(held(&mut scratch, &[]), before);
         scratch.advance(&epochs, 1);
         before[4096..8192].fill(1);
-        assert_eq!(held(&scratch, &[]), before);
+        assert_eq!(held(&mut scratch, &[]), before);
+    }
+
+    #[test]
+    fn nothing_stays_of_what_somebody_else_wrote() {
+        let place = directory().expect("a directory");
+        let mut before = vec![0; 4 * CHUNK];
+        before[0] = 1;
+        let mut scratch = Scratch::new(before.clone(), &[], place.path()).expect("made");
+        for at in [0, CHUNK / 2, 2 * CHUNK, 4 * CHUNK - 1] {
+            let file = scratch.make(&[]).expect("made");
+            file.write_all_at(b"x", at as u64).expect("written");
+            scratch.make(&[]).expect("made again");
+            assert_eq!(fs::read(scratch.path()).expect("there"), before, "{at}");
+        }
     }
 }
