@@ -169,9 +169,6 @@ impl<'a> Plan<'a> {
         if let Some(elsewhere) = inventory.listing.latest.filter(|&number| number != 0) {
             return Err(Refused::LatestElsewhere(elsewhere));
         }
-        if turn && inventory.foreign > 0 {
-            return Err(Refused::Foreign(inventory.foreign));
-        }
         let removes = policy.orphans == Orphans::Remove && !matches!(wish, Wish::Rollback(_));
         self.push(Step::Checkpoint);
         self.sweep_all(inventory);
@@ -197,7 +194,12 @@ impl<'a> Plan<'a> {
         if self.steps.len() == 1 {
             self.steps.clear(); // a checkpoint for nothing
         }
-        Ok(())
+        // What is foreign would go with the old tree, and an artifact that looks like an orphan may be needed by it.
+        let loses = |step: &Step| matches!(step, Step::Build | Step::Remove(_));
+        match inventory.foreign {
+            1.. if self.steps.iter().any(loses) => Err(Refused::Foreign(inventory.foreign)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the tree of releases is any other than what `next` says.

@@ -263,7 +263,7 @@ fn each_refusal_has_its_sentence() {
         (
             &foreign,
             Wish::Install(&again),
-            "2 things below the releases would be lost with the old tree, being none of ours: move them away",
+            "2 things below the releases are none of ours, and would be lost or lose what they need: move them away",
         ),
         (
             &elsewhere,
@@ -273,7 +273,12 @@ fn each_refusal_has_its_sentence() {
     ] {
         assert_eq!(plan(inventory, wish, Policy::default()).unwrap_err().to_string(), sentence);
     }
-    assert_eq!(lines(&plan_of(&foreign, Wish::Pin(Number(0)))).len(), 1, "what turns no tree is not refused");
+    assert_eq!(lines(&plan_of(&foreign, Wish::Pin(Number(0)))).len(), 1, "what loses nothing is not refused");
+    assert_eq!(lines(&plan_of(&foreign, Wish::Reap)), ["nothing to do"]);
+    let mut orphaned = foreign.clone();
+    orphaned.stored.push(Stored { artifact: artifact("vm_root/9"), size: 1 }).unwrap();
+    let refused = plan(&orphaned, Wish::Reap, Policy::default()).unwrap_err();
+    assert_eq!(refused, crate::Refused::Foreign(2), "an orphan may be what the foreign ones need");
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl fmt::Display for Refused<'_> {
             }
             Refused::Foreign(count) => write!(
                 f,
-                "{count} things below the releases would be lost with the old tree, being none of ours: move them away"
+                "{count} things below the releases are none of ours, and would be lost or lose what they need: move them away"
             ),
             Refused::LatestElsewhere(number) => write!(
                 f,
