@@ -15,9 +15,15 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// The ext4 features of the boot disk, all of them: what GRUB 2.06 and GRUB Legacy 0.97 read without replaying a journal,
-/// what Linode can resize, and fs-verity. `none` first, so that no machine's mke2fs.conf adds to them.
-pub const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,\
+/// what Linode can resize, and fs-verity. No dir_index: a directory that becomes indexed moves all its entries at once, and a
+/// power cut in between hides them from GRUB; without it one grows at its end. `none` first, so that no machine's
+/// mke2fs.conf adds to them.
+pub const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,filetype,extent,flex_bg,sparse_super,\
                             large_file,huge_file,dir_nlink,extra_isize,verity";
+
+/// Bytes that only root can have: a full disk shall not be a dead end, and to turn its releases over or to reap them takes a
+/// few blocks for directories.
+const RESERVE: u64 = 512 << 10;
 
 /// What goes onto a boot disk.
 pub struct Disk {
@@ -136,7 +142,10 @@ pub fn add_artifact(root: &Path, artifact: &Artifact, file: &Path) -> Result<()>
 /// Makes the ext4 of `size` bytes at `path`, holding what is below `staging`, all of it root's.
 pub fn make_file_system(staging: &Path, path: &Path, size: u64, label: &str) -> Result<()> {
     let mut command = MKE2FS.command();
-    command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-O", FEATURES, "-L", label]);
+    // In percent of the disk's blocks, as mke2fs wants it.
+    let reserve = RESERVE as f64 * 100.0 / (size.max(1) as f64);
+    command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-O", FEATURES, "-L", label]);
+    command.args(["-m", &format!("{reserve:.6}")]);
     command.args(["-E", "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "-d"]);
     command.arg(staging).arg(path).arg((size / 4096).to_string());
     MKE2FS.run(&mut command).with_context(|| format!("filling a disk of {size} bytes (is it large enough?)"))?;

@@ -55,17 +55,14 @@ impl BootPartition {
                 release.number
             )));
         }
-        let note = &places.running;
-        fs::write(note, format!("{}\n", release.id())).doing(|| format!("writing {note}"))?;
+        let (note, device) = (&places.running, Disk::open(&self.mounted_on)?.device()?);
+        fs::write(note, format!("{} {device}\n", release.id())).doing(|| format!("writing {note}"))?;
         Image::open(&self.mounted_on, path)
     }
 
     fn list(&self) -> Result<Box<Listing>, Failure> {
-        let (files, layout) = (Disk::open(&self.mounted_on)?, Layout::default());
-        let mut listing = Box::<Listing>::default();
-        let found = survey::releases(&files, &layout, &mut listing)?;
-        listing.latest = survey::latest(&files, &layout)?;
-        found.oddities.iter().for_each(|oddity| note!("{oddity}"));
+        let (listing, remarks) = survey::listing(&Disk::open(&self.mounted_on)?, &Layout::default())?;
+        remarks.all().for_each(|remark| note!("{remark}"));
         Ok(listing)
     }
 

@@ -13,10 +13,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
-    if let Some(words) = behind_menagerie(&words) {
+    let is_pid_1 = rustix::process::getpid().is_init();
+    if let Some(words) = behind_menagerie(&words, is_pid_1) {
         return command::run(&words);
     }
-    if !rustix::process::getpid().is_init() {
+    if !is_pid_1 {
         eprintln!(
             "init: this boots a virtual machine and runs only as its PID 1; nothing was done (init menagerie is for you)"
         );
@@ -27,13 +28,13 @@ fn main() -> ExitCode {
     rescue::rescue(&failure)
 }
 
-/// The words behind the name `menagerie`, if the program is called that way, or `init menagerie`.
-fn behind_menagerie(words: &[String]) -> Option<Vec<&str>> {
-    let is_it = |word: &String| word.rsplit('/').next() == Some(command::NAME);
+/// The words behind the name `menagerie`, if the program is called that way, or `init menagerie`. PID 1 is never the latter:
+/// its words are what the kernel did not know on its command line.
+fn behind_menagerie(words: &[String], is_pid_1: bool) -> Option<Vec<&str>> {
     let (name, rest) = words.split_first()?;
     let rest = match rest {
-        rest if is_it(name) => rest,
-        [first, rest @ ..] if first == command::NAME => rest,
+        rest if name.rsplit('/').next() == Some(command::NAME) => rest,
+        [first, rest @ ..] if first == command::NAME && !is_pid_1 => rest,
         _ => return None,
     };
     Some(rest.iter().map(String::as_str).collect())

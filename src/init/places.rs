@@ -5,7 +5,8 @@ use crate::kernel_fs::make_directory;
 
 /// The name of the directory that the boot partition is mounted on.
 pub const BOOTMNT: &str = "bootmnt";
-/// The name of the file beside it that holds the id of the release whose root runs.
+/// The name of the file beside it that says which release's root runs: its id, a space, and the number of the device that
+/// the boot partition lies on (st_dev of stat(2), decimal).
 pub const RUNNING: &str = "release";
 
 /// Absolute paths; all but `new_root` are below /run and go with it into the root.

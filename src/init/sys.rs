@@ -49,14 +49,11 @@ pub fn resize_ext4(mount_point: &File, blocks: u64) -> Result<()> {
 }
 
 /// Writes the journal of the ext4 that `file` lies on to where it belongs: whoever reads the disk without replaying the
-/// journal, as GRUB does, sees what we see from then on. `ENOTTY` where it is no ext4 with a journal.
+/// journal, as GRUB does, sees what we see from then on. `EOPNOTSUPP` or `ENODEV` of an ext4 without a journal, `ENOTTY` of
+/// other file systems and before Linux 5.15, `EPERM` without CAP_SYS_ADMIN.
 pub fn checkpoint_ext4(file: impl AsFd) -> Result<()> {
     // SAFETY: EXT4_IOC_CHECKPOINT reads one 32-bit number, its flags.
-    match unsafe { ioctl(file, Setter::<EXT4_IOC_CHECKPOINT, u32>::new(0)) } {
-        // ext4 without a journal has nothing to write; ext4 older than 5.15 and other file systems do not know the call.
-        Err(Errno::OPNOTSUPP | Errno::NODEV) => Err(Errno::NOTTY),
-        done => done,
-    }
+    unsafe { ioctl(file, Setter::<EXT4_IOC_CHECKPOINT, u32>::new(0)) }
 }
 
 /// Seals a file with fs-verity (SHA-256, blocks of 4 KiB): from then on the kernel checks each byte of it on reading and
@@ -92,8 +89,8 @@ pub fn stop_ignoring_broken_pipes() {
 }
 
 /// The path of an open file, links resolved.
-pub fn path_of(file: &File) -> std::io::Result<String> {
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+pub fn path_of(file: impl AsFd) -> std::io::Result<String> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))?;
     path.into_os_string().into_string().map_err(|_| Errno::ILSEQ.into())
 }
 

@@ -63,6 +63,8 @@ pub enum Which {
     Number(u32),
     /// By what it is made of.
     Id(ReleaseId),
+    /// The newest but one, whatever its number.
+    Older,
 }
 
 impl Which {
@@ -71,6 +73,7 @@ impl Which {
         match self {
             Which::Number(number) => release.number == number,
             Which::Id(id) => release.id() == id,
+            Which::Older => false, // a release alone does not know
         }
     }
 }
@@ -80,6 +83,7 @@ impl fmt::Display for Which {
         match self {
             Which::Number(number) => number.fmt(f),
             Which::Id(id) => id.fmt(f),
+            Which::Older => f.write_str("older"),
         }
     }
 }

@@ -1,22 +1,28 @@
 //! All that stands on a boot partition and concerns releases, as a value: a plan is computed from nothing else.
 
+use crate::listing::{MAX_ARTIFACTS, MAX_RELEASES};
 use crate::state::Marks;
 use crate::{Artifact, Listing, Release};
 use core::fmt;
 use heapless::Vec;
 
-/// The most artifacts that are looked at; more than these are left alone.
-pub const MAX_STORED: usize = 1024;
+/// The most artifacts that are looked at: room for those of all releases, none shared, and as many orphans. More wait for the
+/// next run.
+pub const MAX_STORED: usize = 2 * MAX_RELEASES * MAX_ARTIFACTS;
 /// The most leftovers that one run clears away.
 pub const MAX_LEFTOVERS: usize = 64;
 
-/// One artifact that stands at its place, whole.
+/// One artifact that stands at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// What it is.
     pub artifact: Artifact,
     /// In bytes.
     pub size: u64,
+    /// What it takes on the disk, in bytes.
+    pub takes: u64,
+    /// Its file mode.
+    pub mode: u32,
 }
 
 /// What something that was cut short has left.
@@ -26,10 +32,8 @@ pub enum Leftover {
     Releases,
     /// `latest.new`
     Latest,
-    /// `config.new`
-    Config,
-    /// `artifacts/<name>/.<version>.part`
-    Part(Artifact),
+    /// `artifacts/<name>/.<version>.part`, and what it takes on the disk, in bytes.
+    Part(Artifact, u64),
 }
 
 impl fmt::Display for Leftover {
@@ -37,8 +41,7 @@ impl fmt::Display for Leftover {
         match self {
             Leftover::Releases => f.write_str("an unused tree of releases"),
             Leftover::Latest => f.write_str("an unused link to the latest release"),
-            Leftover::Config => f.write_str("an unused configuration"),
-            Leftover::Part(artifact) => write!(f, "the unfinished {artifact}"),
+            Leftover::Part(artifact, _) => write!(f, "the unfinished {artifact}"),
         }
     }
 }
@@ -50,10 +53,16 @@ pub struct Inventory {
     pub listing: Listing,
     /// How many things below `releases` are no part of the listing, and would be lost with the tree they stand in.
     pub foreign: u32,
+    /// How many releases there are beyond those that can be listed.
+    pub surplus: u32,
+    /// Whether `latest` is something else than missing or a link to a release.
+    pub odd_latest: bool,
     /// Whether the directory of releases exists.
     pub has_releases: bool,
-    /// The artifacts, in no particular order.
+    /// The artifacts, in no particular order: all that the releases have, and as many others as there is room for.
     pub stored: Vec<Stored, MAX_STORED>,
+    /// Artifacts in whose place something else stands.
+    pub taken: Vec<Artifact, MAX_LEFTOVERS>,
     /// What was left half done.
     pub leftovers: Vec<Leftover, MAX_LEFTOVERS>,
     /// The releases that are never pruned.

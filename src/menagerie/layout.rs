@@ -37,6 +37,9 @@ pub const INITRD: &str = "initrd";
 /// without replaying its journal, so a target in a block of its own could be older than the link.
 pub const INLINE_LINK: usize = 59;
 
+/// What no layout may touch.
+const RESERVED: [&str; 3] = [CONFIG, "dock0", "boot/grub"];
+
 /// The longest path that is made of a layout's own: a directory's, two words, and what stands between and around them.
 const MAX_JOINED: usize = MAX_PATH + 2 * MAX_NAME + 16;
 /// A path below the boot partition, or a link's target.
@@ -59,7 +62,7 @@ pub struct Layout {
 pub enum BadLayout {
     /// One of the paths is none.
     Path(BadName),
-    /// One is the same as another, or lies inside of it.
+    /// One is the same as another or as what dock0 keeps elsewhere, lies inside of it, or is where its successor is built.
     Nested,
     /// A link between them would be longer than a path may be.
     TooDeep,
@@ -69,7 +72,10 @@ impl fmt::Display for BadLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BadLayout::Path(why) => write!(f, "the path {why}"),
-            BadLayout::Nested => f.write_str("artifacts, releases and latest must lie outside of one another"),
+            BadLayout::Nested => f.write_str(
+                "artifacts, releases and latest must lie outside of one another, of config, dock0 and boot/grub, and of what is \
+                 built beside them (.new)",
+            ),
             BadLayout::TooDeep => f.write_str("the paths of artifacts, releases and latest are too deep"),
         }
     }
@@ -90,9 +96,13 @@ impl Default for Layout {
 impl Layout {
     /// A layout of these three paths.
     pub fn new(artifacts: &str, releases: &str, latest: &str) -> Result<Layout, BadLayout> {
-        for (one, other) in [(artifacts, releases), (releases, latest), (latest, artifacts)] {
-            if is_inside(one, other) || is_inside(other, one) {
-                return Err(BadLayout::Nested);
+        let own = [artifacts, releases, latest];
+        for (place, one) in own.into_iter().enumerate() {
+            let others = own.into_iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other);
+            for other in others.chain(RESERVED) {
+                if is_inside(one, other) || is_inside(other, one) || is_inside_next(one, other) {
+                    return Err(BadLayout::Nested);
+                }
             }
         }
         let parse = |path: &str| path.parse::<RelPath>().map(|path| joined(&[path.as_str()])).map_err(BadLayout::Path);
@@ -170,17 +180,33 @@ pub fn parse_number(text: &str) -> Option<u32> {
     if canonical { text.parse().ok() } else { None }
 }
 
-/// Whether name and version are short enough for a link of this layout that GRUB reads safely; if not, its length.
-pub fn check_link(layout: &Layout, artifact: &Artifact) -> Result<(), usize> {
+/// A link to an artifact would have this many bytes, more than [`INLINE_LINK`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongLink(pub usize);
+
+impl fmt::Display for LongLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "has too long a name and version: a link to it has {} bytes, at most {INLINE_LINK} can be", self.0)
+    }
+}
+
+/// Whether name and version are short enough for a link of this layout that GRUB reads safely.
+pub fn check_link(layout: &Layout, artifact: &Artifact) -> Result<(), LongLink> {
     match layout.link_target(artifact).len() {
         0..=INLINE_LINK => Ok(()),
-        length => Err(length),
+        length => Err(LongLink(length)),
     }
 }
 
 /// Whether `path` is `directory` or lies inside of it.
 fn is_inside(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether `path` is what is built beside `place`, or lies inside of it.
+fn is_inside_next(path: &str, place: &str) -> bool {
+    let rest = path.strip_prefix(place).and_then(|rest| rest.strip_prefix(NEW));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The way from a directory `below` levels below `from` to `to`.
@@ -251,10 +277,18 @@ mod tests {
 
     #[test]
     fn paths_that_lie_in_one_another_are_refused() {
+        const NESTED: &str = "artifacts, releases and latest must lie outside of one another, of config, dock0 and boot/grub, and \
+                              of what is built beside them (.new)";
         for (paths, why) in [
-            (["a", "a", "l"], "artifacts, releases and latest must lie outside of one another"),
-            (["a", "a/r", "l"], "artifacts, releases and latest must lie outside of one another"),
-            (["a", "r", "r/latest"], "artifacts, releases and latest must lie outside of one another"),
+            (["a", "a", "l"], NESTED),
+            (["a", "a/r", "l"], NESTED),
+            (["a", "r", "r/latest"], NESTED),
+            (["r.new", "r", "l"], NESTED),
+            (["l.new/a", "r", "l"], NESTED),
+            (["a", "dock0/state", "l"], NESTED),
+            (["a", "r", "boot/grub/latest"], NESTED),
+            (["config/a", "r", "l"], NESTED),
+            (["a", "config.new", "l"], NESTED),
             (["a", "../r", "l"], "the path must be a relative path without empty, . or .. parts"),
             (["/a", "r", "l"], "the path must be a relative path without empty, . or .. parts"),
             (["a", "", "l"], "the path is empty"),
@@ -275,8 +309,8 @@ mod tests {
         let artifact = artifact(&word, &word);
         assert!(layout.part(&artifact).ends_with("x.part"));
         assert!(layout.parse_link_target(&layout.link_target(&artifact)).is_some());
-        assert_eq!(check_link(&Layout::default(), &artifact), Err(16 + 64 + 1 + 64));
-        for (name, version, want) in [(21, 21, Ok(())), (21, 22, Err(60))] {
+        assert_eq!(check_link(&Layout::default(), &artifact), Err(LongLink(16 + 64 + 1 + 64)));
+        for (name, version, want) in [(21, 21, Ok(())), (21, 22, Err(LongLink(60)))] {
             let long = self::artifact(&"n".repeat(name), &"v".repeat(version));
             assert_eq!(check_link(&Layout::default(), &long), want);
         }

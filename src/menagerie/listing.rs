@@ -9,8 +9,8 @@ pub const MAX_ARTIFACTS: usize = 16;
 /// The most releases that are listed; older ones than the first 64 found are left alone.
 pub const MAX_RELEASES: usize = 64;
 
-/// One artifact of a release, as its link says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One artifact of a release, as its link says. Sorted by name, then by version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Artifact {
     /// What it is.
     pub name: Name,

@@ -1,6 +1,6 @@
 //! A release that is to be installed: its artifacts and where their bytes are.
 
-use crate::layout::{INLINE_LINK, check_link};
+use crate::layout::{LongLink, check_link};
 use crate::listing::MAX_ARTIFACTS;
 use crate::{Artifact, Layout};
 use core::fmt;
@@ -15,14 +15,14 @@ pub enum Source {
     File {
         /// In bytes.
         size: u64,
-        /// The mode that the artifact gets.
-        mode: u32,
+        /// The mode that the artifact shall have, if that was said.
+        mode: Option<u32>,
         /// Whether the artifact stands already, with the same bytes.
         alike: bool,
     },
 }
 
-/// A release that is to be installed: at least one artifact, none of them twice.
+/// A release that is to be installed: no artifact is in it twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewRelease {
     /// At most [`MAX_ARTIFACTS`].
@@ -38,8 +38,8 @@ pub enum BadArtifact {
     Twice,
     /// There are [`MAX_ARTIFACTS`].
     TooMany,
-    /// A link to it would have this many bytes.
-    LongLink(usize),
+    /// No link can lead to it.
+    LongLink(LongLink),
 }
 
 impl fmt::Display for BadArtifact {
@@ -47,12 +47,7 @@ impl fmt::Display for BadArtifact {
         match self {
             BadArtifact::Twice => f.write_str("is given twice"),
             BadArtifact::TooMany => write!(f, "is one too many: a release has at most {MAX_ARTIFACTS} artifacts"),
-            BadArtifact::LongLink(length) => {
-                write!(
-                    f,
-                    "has too long a name and version: the link to it has {length} bytes, at most {INLINE_LINK} can be"
-                )
-            }
+            BadArtifact::LongLink(why) => why.fmt(f),
         }
     }
 }
@@ -97,7 +92,7 @@ mod tests {
         assert_eq!(why(add("b")), "is one too many: a release has at most 16 artifacts");
         assert_eq!(
             why(add(&"n".repeat(42))),
-            "has too long a name and version: the link to it has 60 bytes, at most 59 can be"
+            "has too long a name and version: a link to it has 60 bytes, at most 59 can be"
         );
         assert_eq!(new.artifacts().len(), 16);
     }

@@ -17,6 +17,8 @@ use heapless::Vec;
 pub const RETAIN: u32 = 5;
 /// The most that can be asked for: with the newest these are [`MAX_RELEASES`].
 pub const MAX_RETAIN: u32 = 63;
+/// The mode of a new artifact's file where nobody says otherwise.
+pub const MODE: u32 = 0o644;
 /// The most steps a plan can have.
 const MAX_STEPS: usize = MAX_LEFTOVERS + MAX_STORED + 2 * MAX_ARTIFACTS + 8;
 
@@ -47,8 +49,10 @@ pub struct Policy {
 /// What becomes of artifacts that no release has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphans {
-    /// They are removed.
+    /// They are removed, at the end.
     Remove,
+    /// They are removed before anything is written, for want of room.
+    RemoveFirst,
     /// They stay.
     Keep,
 }
@@ -101,7 +105,7 @@ impl fmt::Display for Step<'_> {
             Step::Remove(stored) => write!(f, "remove {} ({} bytes)", stored.artifact, stored.size),
             Step::Write(artifact, size, _) => write!(f, "write {artifact} ({size} bytes)"),
             Step::Build => f.write_str("build the next tree of releases"),
-            Step::Turn => f.write_str("let it take the present one's place"),
+            Step::Turn => f.write_str("exchange the next tree of releases and the present one"),
             Step::Discard => f.write_str("remove the old tree of releases"),
             Step::Link => f.write_str("point latest at release 0"),
             Step::Mark(mark, id) => write!(f, "mark release {id} as {mark}"),
@@ -146,14 +150,26 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
             if let Some(artifact) = inventory.missing(release) {
                 return Err(Refused::Incomplete { which, artifact });
             }
-            check_bootable(inventory, &release.artifacts)?;
+            if let Some(name) = lacking(inventory, &release.artifacts) {
+                return Err(Refused::WouldNotBoot { which, name });
+            }
             plan.next = in_front(Some(&release.artifacts), listed, |_, _| true)?;
         }
         Wish::Reap => plan.next = in_front(None, listed, kept)?,
-        Wish::Pin(which) | Wish::Unpin(which) => {
+        Wish::Pin(which) => {
             let id = find(listed, which)?.id();
             plan.sweep(inventory);
-            plan.mark(inventory, wish, id);
+            if !inventory.marks.is_pinned(id) {
+                plan.push(Step::Mark(Mark::Pinned, id));
+            }
+            return Ok(plan);
+        }
+        Wish::Unpin(which) => {
+            let id = find_pinned(inventory, which)?;
+            plan.sweep(inventory);
+            if inventory.marks.is_pinned(id) {
+                plan.push(Step::Unmark(Mark::Pinned, id));
+            }
             return Ok(plan);
         }
     }
@@ -165,14 +181,10 @@ impl<'a> Plan<'a> {
     /// From the releases of the inventory to those in `next`.
     fn change_releases(&mut self, inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Result<(), Refused<'a>> {
         let turn = self.turns(inventory);
-        let link = inventory.listing.latest.is_none() && !self.next.is_empty();
-        if let Some(elsewhere) = inventory.listing.latest.filter(|&number| number != 0) {
-            return Err(Refused::LatestElsewhere(elsewhere));
-        }
-        let removes = policy.orphans == Orphans::Remove && !matches!(wish, Wish::Rollback(_));
+        let orphans = if matches!(wish, Wish::Rollback(_)) { Orphans::Keep } else { policy.orphans };
         self.push(Step::Checkpoint);
         self.sweep_all(inventory);
-        if removes {
+        if orphans == Orphans::RemoveFirst {
             self.remove(inventory, |artifact| !inventory.is_used(artifact));
         }
         if let Wish::Install(new) = wish {
@@ -182,24 +194,47 @@ impl<'a> Plan<'a> {
             self.push(Step::Build);
             self.push(Step::Turn);
         }
-        if link {
+        if inventory.listing.latest.is_none() && !self.next.is_empty() {
             self.push(Step::Link);
         }
         if turn && inventory.has_releases {
             self.push(Step::Discard);
         }
-        if removes {
-            self.remove(inventory, |artifact| inventory.is_used(artifact));
+        match orphans {
+            Orphans::Keep => {}
+            Orphans::RemoveFirst => self.remove(inventory, |artifact| inventory.is_used(artifact)),
+            Orphans::Remove => self.remove(inventory, |_| true),
         }
         if self.steps.len() == 1 {
             self.steps.clear(); // a checkpoint for nothing
         }
-        // What is foreign would go with the old tree, and an artifact that looks like an orphan may be needed by it.
-        let loses = |step: &Step| matches!(step, Step::Build | Step::Remove(_));
-        match inventory.foreign {
-            1.. if self.steps.iter().any(loses) => Err(Refused::Foreign(inventory.foreign)),
-            _ => Ok(()),
+        self.check_losses(inventory, wish)
+    }
+
+    /// Nothing may go that is none of ours, or that somebody may need whom we do not know.
+    fn check_losses(&self, inventory: &'a Inventory, wish: Wish<'a>) -> Result<(), Refused<'a>> {
+        let has = |fits: fn(&Step) -> bool| self.steps.iter().any(fits);
+        let (turns, removes) = (has(|step| *step == Step::Build), has(|step| matches!(step, Step::Remove(_))));
+        let ours = |artifact: &Artifact| matches!(wish, Wish::Install(new) if new.artifacts.contains(artifact));
+        let strange = |step: &&Step| matches!(step, Step::Remove(stored) if !ours(&stored.artifact));
+        let strangers = self.steps.iter().filter(strange).count();
+        if (turns || removes) && inventory.surplus > 0 {
+            return Err(Refused::TooMany(inventory.surplus));
         }
+        if (turns || removes) && inventory.foreign > 0 {
+            return Err(Refused::Foreign(inventory.foreign));
+        }
+        if inventory.listing.releases().is_empty() && strangers > 0 {
+            return Err(Refused::NoReleases(strangers));
+        }
+        if turns || has(|step| *step == Step::Link) {
+            return match inventory.listing.latest {
+                Some(number @ 1..) => Err(Refused::LatestElsewhere(number)),
+                None if inventory.odd_latest => Err(Refused::OddLatest),
+                Some(0) | None => Ok(()),
+            };
+        }
+        Ok(())
     }
 
     /// Whether the tree of releases is any other than what `next` says.
@@ -241,16 +276,8 @@ impl<'a> Plan<'a> {
                 self.push(Step::Remove(stored));
             }
             if stored.is_none() || !alike {
-                self.push(Step::Write(artifact, *size, *mode));
+                self.push(Step::Write(artifact, *size, mode.unwrap_or(MODE)));
             }
-        }
-    }
-
-    fn mark(&mut self, inventory: &Inventory, wish: Wish<'_>, id: ReleaseId) {
-        match (wish, inventory.marks.is_pinned(id)) {
-            (Wish::Pin(_), false) => self.push(Step::Mark(Mark::Pinned, id)),
-            (Wish::Unpin(_), true) => self.push(Step::Unmark(Mark::Pinned, id)),
-            _ => {}
         }
     }
 
@@ -267,7 +294,19 @@ fn filled(releases: &[Release]) -> impl Iterator<Item = &[Artifact]> {
 }
 
 fn find(releases: &[Release], which: Which) -> Result<&Release, Refused<'_>> {
-    releases.iter().find(|release| which.is(release)).ok_or(Refused::Missing(which, releases))
+    let found = match which {
+        Which::Older => releases.get(1),
+        Which::Number(_) | Which::Id(_) => releases.iter().find(|release| which.is(release)),
+    };
+    found.ok_or(Refused::Missing(which, releases))
+}
+
+/// A pinned release may be gone; its mark is there.
+fn find_pinned(inventory: &Inventory, which: Which) -> Result<ReleaseId, Refused<'_>> {
+    match which {
+        Which::Id(id) if inventory.marks.is_pinned(id) => Ok(id),
+        Which::Id(_) | Which::Number(_) | Which::Older => find(inventory.listing.releases(), which).map(Release::id),
+    }
 }
 
 /// `front`, and behind it the others in their order, as far as `keeps` their place and id.
@@ -291,22 +330,26 @@ fn in_front<'a>(
 fn check_new<'a>(inventory: &'a Inventory, new: &'a NewRelease) -> Result<(), Refused<'a>> {
     for (artifact, source) in new.artifacts.iter().zip(&new.sources) {
         match (source, inventory.stored(artifact)) {
+            (_, None) if inventory.taken.contains(artifact) => return Err(Refused::Taken(artifact)),
             (Source::Standing, None) => return Err(Refused::NotThere(artifact)),
             (Source::File { alike: false, .. }, Some(_)) if inventory.is_used(artifact) => {
                 return Err(Refused::Differs(artifact));
             }
+            (Source::File { alike: true, mode: Some(mode), .. }, Some(stored)) if stored.mode != *mode => {
+                return Err(Refused::OtherMode(artifact, stored.mode));
+            }
             _ => {}
         }
     }
-    check_bootable(inventory, &new.artifacts)
-}
-
-/// A release that lacks what GRUB or init needs, and the present one has, would strand the VM.
-fn check_bootable<'a>(inventory: &Inventory, artifacts: &[Artifact]) -> Result<(), Refused<'a>> {
-    let has = |artifacts: &[Artifact], name: &str| artifacts.iter().any(|artifact| artifact.name.as_str() == name);
-    let present = filled(inventory.listing.releases()).next().unwrap_or_default();
-    match [KERNEL, INITRD, VM_ROOT].into_iter().find(|name| has(present, name) && !has(artifacts, name)) {
+    match lacking(inventory, &new.artifacts) {
         Some(name) => Err(Refused::Lacks(name)),
         None => Ok(()),
     }
+}
+
+/// What GRUB or init needs and the present release has, but these artifacts have not. It would strand the VM.
+fn lacking(inventory: &Inventory, artifacts: &[Artifact]) -> Option<&'static str> {
+    let has = |artifacts: &[Artifact], name: &str| artifacts.iter().any(|artifact| artifact.name.as_str() == name);
+    let present = filled(inventory.listing.releases()).next().unwrap_or_default();
+    [KERNEL, INITRD, VM_ROOT].into_iter().find(|name| has(present, name) && !has(artifacts, name))
 }

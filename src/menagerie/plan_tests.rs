@@ -19,6 +19,11 @@ pub fn artifact(text: &str) -> Artifact {
     Artifact { name: name.parse().unwrap(), version: version.parse().unwrap() }
 }
 
+/// An artifact that stands.
+pub fn stored(artifact: Artifact, size: u64) -> Stored {
+    Stored { artifact, size, takes: size.next_multiple_of(4096), mode: 0o644 }
+}
+
 fn artifacts(text: &str) -> heapless::Vec<Artifact, 16> {
     text.split_whitespace().map(artifact).collect()
 }
@@ -31,7 +36,7 @@ fn numbered(releases: &[(u32, &str)], size: u64) -> Box<Inventory> {
         let artifacts = artifacts(text);
         for artifact in &artifacts {
             if inventory.stored(artifact).is_none() {
-                inventory.stored.push(Stored { artifact: artifact.clone(), size }).unwrap();
+                inventory.stored.push(stored(artifact.clone(), size)).unwrap();
             }
         }
         inventory.listing.insert(Release { number: *number, artifacts }).unwrap();
@@ -46,7 +51,7 @@ pub fn inventory(releases: &[&str], size: u64) -> Box<Inventory> {
 
 /// A new release of files that stand nowhere yet.
 pub fn new(texts: &[&str], size: u64) -> NewRelease {
-    from(texts, Source::File { size, mode: 0o644, alike: false })
+    from(texts, Source::File { size, mode: None, alike: false })
 }
 
 fn from(texts: &[&str], source: Source) -> NewRelease {
@@ -72,7 +77,7 @@ fn id(text: &str) -> ReleaseId {
 }
 
 const BUILD: &str = "build the next tree of releases";
-const TURN: &str = "let it take the present one's place";
+const TURN: &str = "exchange the next tree of releases and the present one";
 const DISCARD: &str = "remove the old tree of releases";
 
 #[test]
@@ -111,7 +116,7 @@ fn the_same_release_twice_is_no_rotation() {
     let inventory = inventory(&["kernel/1 vm_root/b", "kernel/1 vm_root/a"], 7);
     let again = from(&["vm_root/b", "kernel/1"], Source::Standing);
     assert_eq!(lines(&plan_of(&inventory, Wish::Install(&again))), ["nothing to do"]);
-    let old = from(&["vm_root/a", "kernel/1"], Source::File { size: 1, mode: 0, alike: true });
+    let old = from(&["vm_root/a", "kernel/1"], Source::File { size: 1, mode: Some(0o644), alike: true });
     assert_eq!(
         lines(&plan_of(&inventory, Wish::Install(&old))),
         [BUILD, "  0: vm_root a, kernel 1", "  1: kernel 1, vm_root b", TURN, DISCARD],
@@ -122,7 +127,7 @@ fn the_same_release_twice_is_no_rotation() {
 #[test]
 fn a_rollback_keeps_the_order_of_the_others_and_removes_nothing() {
     let mut inventory = inventory(&["v/4", "v/3", "v/2", "v/1"], 7);
-    inventory.stored.push(Stored { artifact: artifact("v/orphan"), size: 1 }).unwrap();
+    inventory.stored.push(stored(artifact("v/orphan"), 1)).unwrap();
     let policy = Policy { retain: 0, ..Policy::default() };
     let steps = plan(&inventory, Wish::Rollback(Number(2)), policy).unwrap();
     assert_eq!(lines(&steps), [BUILD, "  0: v 2", "  1: v 4", "  2: v 3", "  3: v 1", TURN, DISCARD]);
@@ -135,7 +140,8 @@ fn a_rollback_keeps_the_order_of_the_others_and_removes_nothing() {
 fn what_is_too_old_goes_unless_it_is_protected() {
     let mut inventory = inventory(&["v/7", "v/6", "v/5", "v/4", "v/3", "v/2", "v/1"], 7);
     inventory.marks.running = Some(id("v/4"));
-    assert!(inventory.marks.insert(Mark::Pinned, id("v/1")) && inventory.marks.insert(Mark::Good, id("v/3")));
+    inventory.marks.insert(Mark::Pinned, id("v/1"));
+    inventory.marks.insert(Mark::Good, id("v/3"));
     for (retain, next) in
         [(5, "7 6 5 4 3 2 1"), (4, "7 6 5 4 3 1"), (1, "7 6 4 3 1"), (0, "7 4 3 1"), (63, "7 6 5 4 3 2 1")]
     {
@@ -150,20 +156,21 @@ fn what_is_too_old_goes_unless_it_is_protected() {
 #[test]
 fn artifacts_go_only_after_the_releases_that_had_them() {
     let mut inventory = inventory(&["k/1 v/2", "k/1 v/1"], 7);
-    inventory.stored.push(Stored { artifact: artifact("v/0"), size: 5 }).unwrap();
+    inventory.stored.push(stored(artifact("v/0"), 5)).unwrap();
     let wish = new(&["k/2", "v/2"], 9);
     let mut wish = wish;
     wish.sources[1] = Source::Standing;
     let install = |policy| lines(&plan(&inventory, Wish::Install(&wish), policy).unwrap());
     let turned = [BUILD, "  0: k 2, v 2", TURN, DISCARD];
+    let write = "write k 2 (9 bytes)";
+    let (first, last) = ("remove v 0 (5 bytes)", ["remove k 1 (7 bytes)", "remove v 1 (7 bytes)"]);
     let removing = Policy { retain: 0, orphans: Orphans::Remove };
-    let [before, after] =
-        [&["remove v 0 (5 bytes)", "write k 2 (9 bytes)"][..], &["remove k 1 (7 bytes)", "remove v 1 (7 bytes)"]];
-    assert_eq!(install(removing), [before, &turned, after].concat());
+    assert_eq!(install(removing), [&[write][..], &turned, &last, &[first]].concat());
     assert_eq!(
-        install(Policy { orphans: Orphans::Keep, ..removing }),
-        [&["write k 2 (9 bytes)"][..], &turned].concat()
+        install(Policy { orphans: Orphans::RemoveFirst, ..removing }),
+        [&[first, write][..], &turned, &last].concat()
     );
+    assert_eq!(install(Policy { orphans: Orphans::Keep, ..removing }), [&[write][..], &turned].concat());
 }
 
 #[test]
@@ -182,26 +189,25 @@ fn numbers_with_gaps_are_closed_up_and_empty_releases_vanish() {
 #[test]
 fn what_was_left_half_done_is_cleared_away_first() {
     let mut inventory = inventory(&["v/1"], 7);
-    for leftover in [Leftover::Releases, Leftover::Latest, Leftover::Config, Leftover::Part(artifact("v/2"))] {
+    for leftover in [Leftover::Releases, Leftover::Latest, Leftover::Part(artifact("v/2"), 4096)] {
         inventory.leftovers.push(leftover).unwrap();
     }
     let swept = [
         "clear away an unused tree of releases",
         "clear away an unused link to the latest release",
-        "clear away an unused configuration",
         "clear away the unfinished v 2",
     ];
     for wish in [Wish::Reap, Wish::Rollback(Number(0)), Wish::Unpin(Number(0))] {
         assert_eq!(lines(&plan_of(&inventory, wish)), swept, "{wish:?}");
     }
     let pinned = format!("mark release {} as pinned", id("v/1"));
-    assert_eq!(lines(&plan_of(&inventory, Wish::Pin(Number(0))))[4..], [pinned]);
+    assert_eq!(lines(&plan_of(&inventory, Wish::Pin(Number(0))))[3..], [pinned]);
 }
 
 #[test]
 fn an_orphan_with_other_bytes_is_written_anew() {
     let mut inventory = inventory(&["v/1"], 7);
-    inventory.stored.push(Stored { artifact: artifact("v/2"), size: 3 }).unwrap();
+    inventory.stored.push(stored(artifact("v/2"), 3)).unwrap();
     let wish = new(&["v/2"], 9);
     for orphans in [Orphans::Keep, Orphans::Remove] {
         let steps = plan(&inventory, Wish::Install(&wish), Policy { orphans, ..Policy::default() }).unwrap();
@@ -219,9 +225,12 @@ fn pins_come_and_go_once() {
     let unmark = format!("take the mark pinned off release {}", id("v/1"));
     assert_eq!(lines(&plan_of(&inventory, Wish::Pin(Number(1)))), [mark]);
     assert_eq!(lines(&plan_of(&inventory, Wish::Unpin(Number(1)))), ["nothing to do"]);
-    assert!(inventory.marks.insert(Mark::Pinned, id("v/1")));
+    inventory.marks.insert(Mark::Pinned, id("v/1"));
     assert_eq!(lines(&plan_of(&inventory, Wish::Pin(Number(1)))), ["nothing to do"]);
     assert_eq!(lines(&plan_of(&inventory, Wish::Unpin(Number(1)))), [unmark]);
+    inventory.marks.insert(Mark::Pinned, id("v/gone"));
+    let unmark = format!("take the mark pinned off release {}", id("v/gone"));
+    assert_eq!(lines(&plan_of(&inventory, Wish::Unpin(Which::Id(id("v/gone"))))), [unmark], "its mark is there");
 }
 
 #[test]
@@ -235,6 +244,14 @@ fn each_refusal_has_its_sentence() {
     let lost = with(|inventory| inventory.stored.retain(|stored| stored.artifact.version.as_str() != "1"));
     let foreign = with(|inventory| inventory.foreign = 2);
     let elsewhere = with(|inventory| inventory.listing.latest = Some(1));
+    let odd = with(|inventory| (inventory.listing.latest, inventory.odd_latest) = (None, true));
+    let surplus = with(|inventory| inventory.surplus = 6);
+    let taken = with(|inventory| inventory.taken.push(artifact("vm_root/4")).unwrap());
+    let mut lost_releases = Box::<Inventory>::default();
+    lost_releases.stored.push(stored(artifact("vm_root/9"), 1)).unwrap();
+    let in_the_way = new(&["kernel/2", "vm_root/4"], 1);
+    let one = with(|inventory| inventory.foreign = 1);
+    let other_mode = from(&["kernel/1", "vm_root/1"], Source::File { size: 7, mode: Some(0o600), alike: true });
     let (whole, standing) = (good(), |texts| from(texts, Source::Standing));
     let [other_bytes, no_kernel] = [new(&["kernel/1", "vm_root/3"], 1), new(&["vm_root/3"], 1)];
     let (not_there, again) = (standing(&["kernel/9", "vm_root/1"]), standing(&["kernel/1", "vm_root/1"]));
@@ -247,7 +264,7 @@ fn each_refusal_has_its_sentence() {
         (
             &whole,
             Wish::Rollback(Number(2)),
-            "the release has no kernel, and release 0 has one: name it too (kernel=VERSION takes one that is there)",
+            "release 2 has no kernel, and release 0 has one: it would not boot; add makes one that does",
         ),
         (
             &whole,
@@ -267,16 +284,36 @@ fn each_refusal_has_its_sentence() {
         ),
         (
             &elsewhere,
-            Wish::Reap,
-            "latest points at release 1, and dock0 keeps it at release 0: point it there first (ln -sfn)",
+            Wish::Install(&again),
+            "latest points at release 1, and dock0 keeps it at release 0: point it there first (ln -sfn releases/0 latest)",
         ),
+        (&odd, Wish::Reap, "latest is no link to a release: move it away first"),
+        (
+            &surplus,
+            Wish::Install(&again),
+            "there are 6 releases more than 64: remove the directories of the oldest ones",
+        ),
+        (&taken, Wish::Install(&in_the_way), "in the place of vm_root 4 stands something that is no file"),
+        (
+            &lost_releases,
+            Wish::Reap,
+            "there is no release, but there are 1 artifacts, which would all be removed: is --releases right? With \
+             --keep-orphans they stay",
+        ),
+        (
+            &one,
+            Wish::Install(&again),
+            "one thing below the releases is none of ours, and would be lost or lose what it needs: move it away",
+        ),
+        (&whole, Wish::Install(&other_mode), "kernel 1 is there with the mode 0644: give the new one another version"),
+        (&Box::default(), Wish::Rollback(Which::Older), "there is no older release"),
     ] {
         assert_eq!(plan(inventory, wish, Policy::default()).unwrap_err().to_string(), sentence);
     }
     assert_eq!(lines(&plan_of(&foreign, Wish::Pin(Number(0)))).len(), 1, "what loses nothing is not refused");
     assert_eq!(lines(&plan_of(&foreign, Wish::Reap)), ["nothing to do"]);
     let mut orphaned = foreign.clone();
-    orphaned.stored.push(Stored { artifact: artifact("vm_root/9"), size: 1 }).unwrap();
+    orphaned.stored.push(stored(artifact("vm_root/9"), 1)).unwrap();
     let refused = plan(&orphaned, Wish::Reap, Policy::default()).unwrap_err();
     assert_eq!(refused, crate::Refused::Foreign(2), "an orphan may be what the foreign ones need");
 }
@@ -289,7 +326,7 @@ fn sixty_four_are_the_most_even_if_all_are_protected() {
     let wish = new(&["v/new"], 1);
     let most = Policy { retain: crate::plan::MAX_RETAIN, ..Policy::default() };
     assert_eq!(plan(&inventory, Wish::Install(&wish), most).unwrap().next.len(), 64);
-    assert!(inventory.marks.insert(Mark::Pinned, id("v/63")));
+    inventory.marks.insert(Mark::Pinned, id("v/63"));
     let refused = plan(&inventory, Wish::Install(&wish), most).unwrap_err().to_string();
     assert_eq!(refused, "there would be more than 64 releases: unpin one, or retain fewer");
 }

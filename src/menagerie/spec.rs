@@ -1,6 +1,6 @@
 //! An artifact as a person writes it down: `NAME=VERSION@FILE`, or `NAME=VERSION` of one that stands already.
 
-use crate::layout::{INLINE_LINK, check_link};
+use crate::layout::{LongLink, check_link};
 use crate::{Artifact, BadName, Layout};
 use core::fmt;
 
@@ -24,8 +24,8 @@ pub enum BadSpec<'t> {
     Name(&'t str, BadName),
     /// This version is none.
     Version(&'t str, BadName),
-    /// A link to it would have this many bytes.
-    LongLink(usize),
+    /// No link can lead to it.
+    LongLink(LongLink),
 }
 
 impl fmt::Display for BadSpec<'_> {
@@ -35,10 +35,7 @@ impl fmt::Display for BadSpec<'_> {
             BadSpec::NoFile => f.write_str("must be NAME=VERSION@FILE, and the file is empty"),
             BadSpec::Name(name, why) => write!(f, "the name {name:?} {why}"),
             BadSpec::Version(version, why) => write!(f, "the version {version:?} {why}"),
-            BadSpec::LongLink(length) => write!(
-                f,
-                "name and version are too long together: the link to it has {length} bytes, at most {INLINE_LINK} can be"
-            ),
+            BadSpec::LongLink(why) => why.fmt(f),
         }
     }
 }
@@ -86,7 +83,7 @@ mod tests {
             ("../x=1@f", "the name \"../x\" begins with a dot"),
             ("x=a b@f", "the version \"a b\" has a character other than letters, digits and . _ + ~ -"),
             ("x=@f", "the version \"\" is empty"),
-            (&long, "name and version are too long together: the link to it has 60 bytes, at most 59 can be"),
+            (&long, "has too long a name and version: a link to it has 60 bytes, at most 59 can be"),
         ] {
             assert_eq!(parse(&Layout::default(), text).unwrap_err().to_string(), why, "{text}");
         }

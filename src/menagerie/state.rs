@@ -56,17 +56,19 @@ pub struct Marks {
     pub pinned: Vec<ReleaseId, MAX_RELEASES>,
     /// One; more only between two steps of something that was cut short.
     pub good: Vec<ReleaseId, MAX_RELEASES>,
+    /// Whether there are more than there is room for. Then nobody knows which, and all are protected.
+    pub more: bool,
 }
 
 impl Marks {
-    /// Takes a mark; `false` where there is no room for it.
-    #[must_use]
-    pub fn insert(&mut self, mark: Mark, id: ReleaseId) -> bool {
+    /// Takes a mark.
+    pub fn insert(&mut self, mark: Mark, id: ReleaseId) {
         let ids = match mark {
             Mark::Pinned => &mut self.pinned,
             Mark::Good => &mut self.good,
         };
-        ids.contains(&id) || ids.push(id).is_ok()
+        let taken = ids.contains(&id) || ids.push(id).is_ok();
+        self.more |= !taken;
     }
 
     /// Whether a release is pinned.
@@ -76,12 +78,13 @@ impl Marks {
 
     /// Whether it must not be pruned.
     pub fn protect(&self, id: ReleaseId) -> bool {
-        self.running == Some(id) || self.is_pinned(id) || self.good.contains(&id)
+        self.more || self.running == Some(id) || self.is_pinned(id) || self.good.contains(&id)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     #[test]
@@ -102,12 +105,17 @@ mod tests {
     fn each_mark_protects() {
         let id = |digit: &str| digit.repeat(16).parse::<ReleaseId>().unwrap();
         let mut marks = Marks { running: Some(id("1")), ..Marks::default() };
-        assert!(marks.insert(Mark::Pinned, id("2")) && marks.insert(Mark::Pinned, id("2")));
-        assert!(marks.insert(Mark::Good, id("3")));
+        marks.insert(Mark::Pinned, id("2"));
+        marks.insert(Mark::Pinned, id("2"));
+        marks.insert(Mark::Good, id("3"));
         assert_eq!(marks.pinned.len(), 1, "a mark twice is one mark");
         for (digit, protected) in [("1", true), ("2", true), ("3", true), ("4", false)] {
             assert_eq!(marks.protect(id(digit)), protected, "{digit}");
         }
         assert!(marks.is_pinned(id("2")) && !marks.is_pinned(id("1")));
+        for number in 100..200 {
+            marks.insert(Mark::Pinned, std::format!("{number:016}").parse().unwrap());
+        }
+        assert!(marks.more && marks.protect(id("4")), "with more marks than can be known, everything is protected");
     }
 }

@@ -1,51 +1,105 @@
 //! Changes: the plan as it is carried out, and what came of it.
 
 use super::words::{Form, Options};
-use super::{complain, report, running, say, take_stock};
-use crate::failure::Failure;
+use super::{Ended, complain, report, running, say};
+use crate::failure::{Doing, Failure};
 use crate::store::apply::Event;
-use crate::store::change::{self, Change, Consent, Terms};
-use crate::store::{Disk, Seal};
+use crate::store::change::{self, Change, Consent, Terms, Unmade};
+use crate::store::survey::{self, Remarks};
+use crate::store::{Checkpoint, Disk, Lock, Seal};
 use menagerie::space::Megabytes;
-use menagerie::{Artifact, Plan, Step};
+use menagerie::{Artifact, Inventory, Name, Plan, ReleaseId, Step, Which};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Seek, Write};
 
 /// How many bytes are written between two words about it.
 const REMIND: u64 = 16 << 20;
 
 /// Makes a change, or prints its plan.
-pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<(), Failure> {
-    if !options.dry_run {
-        disk.lock()?;
+pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Failure> {
+    if !options.dry_run && !disk.lock(Lock::ToChange)? {
+        let root = &options.root;
+        return Err(Failure::new(format!("{root}: another menagerie is changing it; try again when that is done")));
     }
-    let sources = |artifact: &Artifact| open(artifact, options);
-    let terms =
-        Terms { layout: &options.layout, policy: options.policy, running: running(&options.root)?, sources: &sources };
-    let (mut shown, mut progress) = (String::new(), Progress::new());
-    let mut show = |plan: &Plan, oddities: &[String]| {
-        oddities.iter().for_each(complain);
+    let files = Sources::open(&options.files)?;
+    let sources = |artifact: &Artifact| files.read(artifact);
+    let terms = Terms { layout: &options.layout, policy: options.policy, running: running(disk)?, sources: &sources };
+    let (mut shown, mut chosen, mut progress) = (String::new(), None, Progress::new());
+    let mut show = |plan: &Plan, inventory: &Inventory, remarks: &Remarks| {
+        remarks.all().for_each(complain);
         shown = plan.to_string();
+        chosen = chosen_release(change, inventory);
         if options.dry_run { Consent::Withheld } else { Consent::Given }
     };
-    change::make(disk, &terms, change, &mut show, &mut |event| progress.hear(&event))?;
+    let made = change::make(disk, &terms, change, &mut show, &mut |event| progress.hear(&event));
     progress.end();
-    match (options.dry_run, options.form) {
-        (true, _) => say(shown.trim_end()),
-        (false, Form::Json) => report::list(&*take_stock(disk, options)?, Form::Json),
-        (false, Form::Plain) => report::newest(&*take_stock(disk, options)?),
+    let reported = match made {
+        Err(Unmade::Nothing(failure)) => return Err(how_to_go_on(change, chosen, failure)),
+        Err(Unmade::Uncleared(failure)) => return Ok(Ended::NotCleared(failure)),
+        Ok(()) if options.dry_run => return say(shown.trim_end()).map(|()| Ended::Well),
+        Ok(()) => tell(disk, change, chosen, options),
+    };
+    Ok(reported.map_or_else(Ended::NotCleared, |()| Ended::Well))
+}
+
+/// The release that is to be rolled back to or marked. Its number may be another one afterwards.
+fn chosen_release(change: &Change, inventory: &Inventory) -> Option<ReleaseId> {
+    let listed = inventory.listing.releases();
+    match change {
+        Change::Rollback(Which::Older) => listed.get(1).map(|release| release.id()),
+        Change::Rollback(Which::Id(id)) | Change::Pin(Which::Id(id)) | Change::Unpin(Which::Id(id)) => Some(*id),
+        Change::Rollback(which) | Change::Pin(which) | Change::Unpin(which) => {
+            listed.iter().find(|release| which.is(release)).map(|release| release.id())
+        }
+        Change::Add(_) | Change::Reap => None,
     }
 }
 
-/// The file of a new artifact, and how many bytes it has.
-fn open(artifact: &Artifact, options: &Options) -> io::Result<(u64, Box<dyn Read>)> {
-    let path = options.files.get(&artifact.name).ok_or(ErrorKind::NotFound)?;
-    let name = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-    let meta = std::fs::metadata(path).map_err(name)?;
-    if !meta.is_file() {
-        return Err(io::Error::other(format!("{path} is not a file")));
+/// A number may mean another release the next time; an id never does.
+fn how_to_go_on(change: &Change, chosen: Option<ReleaseId>, failure: Failure) -> Failure {
+    match (change, chosen) {
+        (Change::Rollback(_), Some(id)) => Failure::new(format!("{failure}\nTo go on: menagerie rollback {id}")),
+        _ => failure,
     }
-    Ok((meta.len(), Box::new(File::open(path).map_err(name)?)))
+}
+
+/// What came of it.
+fn tell(disk: &Disk, change: &Change, chosen: Option<ReleaseId>, options: &Options) -> Result<(), Failure> {
+    // What was left out was said before.
+    let (inventory, _) = survey::inventory(disk, &options.layout, running(disk)?);
+    match (options.form, change, chosen) {
+        (Form::Json, ..) => report::list(&inventory, Form::Json),
+        (Form::Plain, Change::Pin(_), Some(id)) => say(format_args!("{} is pinned", report::named(&inventory, id))),
+        (Form::Plain, Change::Unpin(_), Some(id)) => {
+            say(format_args!("{} is not pinned", report::named(&inventory, id)))
+        }
+        (Form::Plain, ..) => report::newest(&inventory),
+    }
+}
+
+/// The files of new artifacts, opened before anything is changed: one of them may be an artifact that is to be removed.
+struct Sources(BTreeMap<Name, File>);
+
+impl Sources {
+    fn open(files: &BTreeMap<Name, String>) -> Result<Sources, Failure> {
+        let open = |(name, path): (&Name, &String)| {
+            let doing = || format!("opening {path} for {name}");
+            let meta = std::fs::metadata(path).doing(doing)?;
+            match meta.is_file() {
+                true => Ok((name.clone(), File::open(path).doing(doing)?)),
+                false => Err(Failure::new(format!("{}: it is not a file", doing()))),
+            }
+        };
+        files.iter().map(open).collect::<Result<_, Failure>>().map(Sources)
+    }
+
+    /// From its beginning, and how many bytes it has.
+    fn read(&self, artifact: &Artifact) -> io::Result<(u64, Box<dyn Read>)> {
+        let mut file = self.0.get(&artifact.name).ok_or(ErrorKind::NotFound)?.try_clone()?;
+        file.rewind()?;
+        Ok((file.metadata()?.len(), Box::new(file)))
+    }
 }
 
 /// Tells on standard error how far it is: a line a step, and on a terminal how much of an artifact is written.
@@ -54,13 +108,13 @@ struct Progress {
     /// The bytes of the artifact that is being written, and those that were told of.
     size: u64,
     told: u64,
-    /// Whether it was said that artifacts are not sealed.
-    unsealed: bool,
+    /// What was said once and need not be said again.
+    said: Vec<&'static str>,
 }
 
 impl Progress {
     fn new() -> Self {
-        Progress { terminal: io::stderr().is_terminal(), size: 0, told: 0, unsealed: false }
+        Progress { terminal: io::stderr().is_terminal(), size: 0, told: 0, said: Vec::new() }
     }
 
     fn hear(&mut self, event: &Event) {
@@ -77,12 +131,22 @@ impl Progress {
                 io::stderr().write_all(line.as_bytes()).unwrap_or_default();
             }
             Event::Written(_) => {}
-            Event::Done(_, Seal::NotPossible) if !self.unsealed => {
-                self.end();
-                self.unsealed = true;
-                complain("not sealed: this kernel or file system has no fs-verity");
+            Event::Done(_, Seal::NotPossible) => {
+                self.say_once("not sealed: this kernel or file system has no fs-verity");
             }
-            Event::Done(..) => {}
+            Event::Checkpointed(Checkpoint::NotPossible) => self.say_once(
+                "the journal cannot be checkpointed (not root, or Linux before 5.15): until this file system is unmounted, GRUB \
+                 may see the old releases",
+            ),
+            Event::Done(_, Seal::Sealed) | Event::Checkpointed(Checkpoint::Home) => {}
+        }
+    }
+
+    fn say_once(&mut self, line: &'static str) {
+        if !self.said.contains(&line) {
+            self.end();
+            complain(line);
+            self.said.push(line);
         }
     }
 

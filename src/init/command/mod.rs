@@ -1,6 +1,7 @@
 //! `menagerie`: the releases of a boot partition, or of any directory, for a person and for programs.
 //!
-//! Exit codes: 0 done; 1 not done, and standard error says why; 2 the words make no sense; 3 `verify` found faults.
+//! Exit codes: 0 done; 1 not done, and standard error says why; 2 the words make no sense; 3 `verify` found faults; 4 done, but
+//! something after it failed, and standard error says what.
 
 mod change;
 mod report;
@@ -9,10 +10,10 @@ mod words;
 
 use crate::failure::{Doing, Failure};
 use crate::places;
-use crate::store::{Disk, survey};
+use crate::store::{Disk, Lock, survey};
 use menagerie::{Inventory, ReleaseId};
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use words::{Asked, Options, Verb};
@@ -26,6 +27,8 @@ enum Ended {
     Well,
     /// `verify` found faults.
     WithFaults,
+    /// The change is made, but not all after it went well.
+    NotCleared(Failure),
 }
 
 /// Does what the words behind the program's name ask for.
@@ -43,6 +46,10 @@ pub fn run(words: &[&str]) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithFaults) => ExitCode::from(3),
+        Ok(Ended::NotCleared(failure)) => {
+            complain(format_args!("done, but: {failure}"));
+            ExitCode::from(4)
+        }
         Err(failure) => {
             complain(&failure);
             ExitCode::FAILURE
@@ -52,40 +59,44 @@ pub fn run(words: &[&str]) -> ExitCode {
 
 fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
     let disk = Disk::open(&options.root)?;
+    if !matches!(verb, Verb::Change(_)) && !disk.lock(Lock::ToLook)? {
+        complain("another menagerie is changing it just now, so this may be neither the old nor the new");
+    }
     match verb {
         Verb::List => report::list(&*take_stock(&disk, options)?, options.form)?,
         Verb::Status => report::status(&disk, &*take_stock(&disk, options)?, options)?,
         Verb::Verify => return verify::verify(&disk, options),
-        Verb::Change(change) => change::make(&disk, &change, options)?,
+        Verb::Change(change) => return change::make(&disk, &change, options),
     }
     Ok(Ended::Well)
 }
 
 /// Everything that stands there; what was left out is said.
 fn take_stock(disk: &Disk, options: &Options) -> Result<Box<Inventory>, Failure> {
-    let (inventory, oddities) = survey::inventory(disk, &options.layout, running(&options.root)?)?;
-    oddities.iter().for_each(complain);
+    let (inventory, remarks) = survey::inventory(disk, &options.layout, running(disk)?);
+    remarks.all().for_each(complain);
     Ok(inventory)
 }
 
-/// The release whose root this machine runs from, if it is one of those below `root`: PID 1 has left a note beside the
-/// directory it mounted the boot partition on.
-fn running(root: &str) -> Result<Option<ReleaseId>, Failure> {
-    let root = Path::new(root);
-    if root.file_name().is_none_or(|name| name != places::BOOTMNT) {
-        return Ok(None);
-    }
-    let note = root.with_file_name(places::RUNNING);
-    match std::fs::read_to_string(&note) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        text => {
-            let text = text.doing(|| format!("reading {}", note.display()))?;
-            text.trim_end()
-                .parse()
-                .map(Some)
-                .map_err(|_| Failure::new(format!("{} holds no release's id", note.display())))
+/// The release whose root this machine runs from, if it is one of this disk's: PID 1 has left a note beside the directory it
+/// mounted the boot partition on.
+fn running(disk: &Disk) -> Result<Option<ReleaseId>, Failure> {
+    let (here, device) = (disk.path()?, disk.device()?);
+    let default = Path::new(wire::cmdline::BASEPATH).join(places::RUNNING);
+    for note in [Path::new(&here).with_file_name(places::RUNNING), default] {
+        match std::fs::read_to_string(&note) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {}
+            text => {
+                let text = text.doing(|| format!("reading {}", note.display()))?;
+                let parts = text.trim_end().split_once(' ');
+                let noted = parts.and_then(|(id, device)| Some((id.parse().ok()?, device.parse::<u64>().ok()?)));
+                if let Some((id, _)) = noted.filter(|(_, noted)| *noted == device) {
+                    return Ok(Some(id));
+                }
+            }
         }
     }
+    Ok(None)
 }
 
 /// A line for whoever called.

@@ -65,7 +65,7 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub fn list(inventory: &Inventory, form: Form) -> Result<(), Failure> {
     let releases = inventory.listing.releases();
     let mut orphans: Vec<&Artifact> = inventory.orphans().map(|stored| &stored.artifact).collect();
-    orphans.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
+    orphans.sort();
     match form {
         Form::Json => print_json(&List {
             latest: inventory.listing.latest,
@@ -108,6 +108,15 @@ pub fn newest(inventory: &Inventory) -> Result<(), Failure> {
     }
 }
 
+/// A release by its number, id and artifacts, and what it lacks.
+pub fn named(inventory: &Inventory, id: ReleaseId) -> String {
+    let Some(release) = inventory.listing.releases().iter().find(|release| release.id() == id) else {
+        return format!("{id}, which is not on the disk,");
+    };
+    let missing = inventory.missing(release).map(|artifact| format!(" (incomplete: {artifact} is missing)"));
+    format!("release {}, {id}: {release}{}", release.number, missing.unwrap_or_default())
+}
+
 /// Prints what runs, what is next, what is kept, and how much room is left.
 pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(), Failure> {
     let Free { bytes, .. } = disk.free().doing(|| format!("asking how full {} is", options.root))?;
@@ -125,15 +134,12 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
             leftovers: leftovers().collect(),
         });
     }
-    let named = |id: &ReleaseId| match listing.releases().iter().find(|release| release.id() == *id) {
-        Some(release) => format!("release {}, {id}: {release}", release.number),
-        None => format!("{id}, which is not on the disk"),
-    };
+    let named = |id: ReleaseId| named(inventory, id);
     let mut lines: Vec<(&str, String)> = Vec::new();
-    lines.push(("running", inventory.marks.running.as_ref().map_or("nothing from here".into(), named)));
-    lines.push(("next", next.map_or("nothing: latest leads to no release".into(), |release| named(&release.id()))));
-    lines.extend(inventory.marks.good.iter().map(|id| ("good", named(id))));
-    lines.extend(inventory.marks.pinned.iter().map(|id| ("pinned", named(id))));
+    lines.push(("running", inventory.marks.running.map_or("no release of this disk".into(), named)));
+    lines.push(("next", next.map_or("nothing: latest leads to no release".into(), |release| named(release.id()))));
+    lines.extend(inventory.marks.good.iter().map(|id| ("good", named(*id))));
+    lines.extend(inventory.marks.pinned.iter().map(|id| ("pinned", named(*id))));
     lines.extend(leftovers().map(|leftover| ("left half done", leftover)));
     lines.push(("free", Megabytes(bytes).to_string()));
     lines.into_iter().try_for_each(|(what, is)| say(format_args!("{what:<14} {is}")))
@@ -141,7 +147,7 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
 
 fn sorted(release: &Release) -> Vec<&Artifact> {
     let mut artifacts: Vec<&Artifact> = release.artifacts.iter().collect();
-    artifacts.sort_by(|one, other| one.name.cmp(&other.name));
+    artifacts.sort();
     artifacts
 }
 

@@ -40,13 +40,10 @@ struct Checked {
 
 /// Checks everything and says what is wrong with which file.
 pub fn verify(disk: &Disk, options: &Options) -> Result<Ended, Failure> {
-    let (inventory, oddities) = survey::inventory(disk, &options.layout, running(&options.root)?)?;
+    let (inventory, remarks) = survey::inventory(disk, &options.layout, running(disk)?);
     let mut found = Found::default();
-    if inventory.foreign > 0 {
-        found.faults.extend(oddities)
-    } else {
-        found.remarks.extend(oddities)
-    }
+    found.faults.extend(remarks.unread.into_iter().chain(remarks.foreign));
+    found.remarks.extend(remarks.oddities);
     found.check_latest(disk, &inventory, options);
     for release in inventory.listing.releases() {
         found.check_release(disk, &inventory, release, options);
@@ -69,19 +66,22 @@ impl Found {
     fn check_latest(&mut self, disk: &Disk, inventory: &Inventory, options: &Options) {
         let layout = &options.layout;
         let link = disk.show(layout.latest());
-        match (inventory.listing.latest, inventory.listing.releases()) {
-            (Some(0), _) | (None, []) => {}
-            (Some(number), _) => self.faults.push(format!("{link} points at release {number}, not at release 0")),
-            (None, _) => self.faults.push(format!("{link} is missing or does not point at {}", layout.latest_target())),
-        }
-        if inventory.has_releases && inventory.listing.release(0).is_none() && !inventory.listing.releases().is_empty()
-        {
-            self.faults.push(format!("{} has no release 0", disk.show(layout.releases())));
+        match inventory.listing.latest {
+            Some(0) if inventory.listing.release(0).is_none() => {
+                self.faults.push(format!("{link} points at {}, which is not there", layout.latest_target()));
+            }
+            Some(0) => {}
+            Some(number) => self.faults.push(format!("{link} points at release {number}, not at release 0")),
+            None if inventory.listing.releases().is_empty() && !inventory.odd_latest => {}
+            None => self.faults.push(format!("{link} is missing or does not point at {}", layout.latest_target())),
         }
     }
 
     fn check_release(&mut self, disk: &Disk, inventory: &Inventory, release: &Release, options: &Options) {
         let directory = format!("{}/{}", options.layout.releases(), release.number);
+        if release.artifacts.is_empty() {
+            self.faults.push(format!("{} has nothing in it", disk.show(&directory)));
+        }
         for artifact in &release.artifacts {
             let link = disk.show(&format!("{directory}/{}", artifact.name));
             let target = options.layout.link_target(artifact);
@@ -97,7 +97,10 @@ impl Found {
         }
         let has = |release: &Release, name| release.artifact(name).is_some();
         for name in [KERNEL, INITRD, VM_ROOT] {
-            if !has(release, name) && inventory.listing.releases().iter().any(|other| has(other, name)) {
+            if !release.artifacts.is_empty()
+                && !has(release, name)
+                && inventory.listing.releases().iter().any(|other| has(other, name))
+            {
                 self.faults.push(format!("{} has no {name}, which other releases have", disk.show(&directory)));
             }
         }

@@ -1,9 +1,10 @@
 //! The words of the command, read into what is asked for. Options may stand before or behind the verb.
 
-use crate::store::change::{Change, Given};
+use crate::store::change::{Change, Given, Origin};
 use argh::FromArgs;
 use menagerie::plan::{MAX_RETAIN, Orphans, RETAIN};
-use menagerie::{Layout, Name, Policy, Which, layout, spec};
+use menagerie::spec::{self, Spec};
+use menagerie::{Layout, Name, Policy, Which, layout};
 use std::collections::BTreeMap;
 
 /// What the words ask for.
@@ -57,7 +58,8 @@ pub enum Form {
     error_code(0, "done"),
     error_code(1, "not done, and standard error says why"),
     error_code(2, "the words make no sense"),
-    error_code(3, "verify found faults")
+    error_code(3, "verify found faults"),
+    error_code(4, "done, but something after it failed, and standard error says what")
 )]
 struct Words {
     /// the boot partition, or any directory (/run/vm/bootmnt)
@@ -101,9 +103,15 @@ enum Verbs {
     Reap(Reap),
     Verify(Verify),
     Status(Status),
+    List(List),
 }
 
-/// A new release: it becomes 0, the others move up one place.
+/// Prints the releases, and the artifacts that none of them has.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "list")]
+struct List {}
+
+/// A new release: it becomes 0, the others move up one place. Options: --retain, --keep-orphans, --mode, --dry-run.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "add")]
 struct Add {
@@ -112,12 +120,12 @@ struct Add {
     artifacts: Vec<String>,
 }
 
-/// Makes an old release 0 again; the others keep their order.
+/// Makes an old release 0 again; the others keep their order. Twice without a number goes back and forth.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "rollback")]
 struct Rollback {
-    /// its number or id (1)
-    #[argh(positional, default = "Which::Number(1)", from_str_fn(which))]
+    /// its number or id (the newest but release 0)
+    #[argh(positional, default = "Which::Older", from_str_fn(which))]
     which: Which,
 }
 
@@ -139,7 +147,8 @@ struct Unpin {
     which: Which,
 }
 
-/// Removes old releases, artifacts that no release has, and what was left half done.
+/// Removes old releases, artifacts that no release has, and what was left half done. Options: --retain, --keep-orphans,
+/// --dry-run.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "reap")]
 struct Reap {}
@@ -170,14 +179,17 @@ pub fn read(words: &[&str]) -> Result<Asked, String> {
 /// The options that have a value.
 const VALUED: [&str; 6] = ["--root", "--retain", "--mode", "--artifacts", "--releases", "--latest"];
 
-/// The same words with the options in front, where argh wants those that every command has. What follows `--` stays.
+/// The same words with the options in front, where argh wants those that every command has; `--option=value` becomes two
+/// words. What follows `--` stays.
 fn options_first<'w>(words: &[&'w str]) -> Vec<&'w str> {
     let (mut options, mut rest) = (Vec::new(), Vec::new());
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
-        match word {
-            "--" => rest.extend(std::iter::once(word).chain(words.by_ref())),
+        match word.split_once('=') {
+            _ if word == "--" => rest.extend(std::iter::once(word).chain(words.by_ref())),
+            _ if word == "-h" => options.push("--help"),
             _ if VALUED.contains(&word) => options.extend(std::iter::once(word).chain(words.next())),
+            Some((option, value)) if VALUED.contains(&option) => options.extend([option, value]),
             _ if word.starts_with("--") => options.push(word),
             _ => rest.push(word),
         }
@@ -205,7 +217,7 @@ impl Words {
             files: BTreeMap::new(),
         };
         let verb = match self.verb {
-            None => Verb::List,
+            None | Some(Verbs::List(List {})) => Verb::List,
             Some(Verbs::Status(Status {})) => Verb::Status,
             Some(Verbs::Verify(Verify {})) => Verb::Verify,
             Some(Verbs::Add(Add { artifacts })) => {
@@ -222,7 +234,7 @@ impl Words {
     /// An option that would do nothing is a misunderstanding.
     fn check_options(&self) -> Result<(), String> {
         let (verb, changes, prunes) = match self.verb {
-            None => ("the list of releases", false, false),
+            None | Some(Verbs::List(_)) => ("the list of releases", false, false),
             Some(Verbs::Status(_)) => ("status", false, false),
             Some(Verbs::Verify(_)) => ("verify", false, false),
             Some(Verbs::Add(_)) => ("add", true, true),
@@ -236,8 +248,10 @@ impl Words {
             ("--keep-orphans", self.keep_orphans, prunes),
             ("--dry-run", self.dry_run, changes),
             ("--mode", !self.mode.is_empty(), verb == "add"),
+            ("--json", self.json && self.dry_run, false),
         ] {
             if given && !fits {
+                let verb = if option == "--json" { "--dry-run" } else { verb };
                 return Err(format!("{option} has nothing to do with {verb}"));
             }
         }
@@ -246,22 +260,24 @@ impl Words {
 }
 
 fn given(artifacts: &[String], modes: &[String], options: &mut Options) -> Result<Vec<Given>, String> {
-    const MODE: u32 = 0o644;
     if artifacts.is_empty() {
         return Err("add needs at least one NAME=VERSION@FILE".into());
     }
     let mut modes = modes.iter().map(|text| mode(text)).collect::<Result<BTreeMap<Name, u32>, String>>()?;
     let mut all = Vec::new();
     for text in artifacts {
-        let spec = spec::parse(&options.layout, text).map_err(|why| format!("{text}: {why}"))?;
-        let mode = modes.remove(&spec.artifact.name);
-        if let Some(file) = spec.file {
-            options.files.insert(spec.artifact.name.clone(), file.into());
-        }
-        all.push(Given { mode: spec.file.map(|_| mode.unwrap_or(MODE)), artifact: spec.artifact });
+        let Spec { artifact, file } = spec::parse(&options.layout, text).map_err(|why| format!("{text}: {why}"))?;
+        let origin = match file {
+            Some(file) => {
+                options.files.insert(artifact.name.clone(), file.into());
+                Origin::File(modes.remove(&artifact.name))
+            }
+            None => Origin::Standing,
+        };
+        all.push(Given { artifact, origin });
     }
     match modes.into_iter().next() {
-        Some((name, mode)) => Err(format!("--mode {name}={mode:04o}: no new artifact has this name")),
+        Some((name, mode)) => Err(format!("--mode {name}={mode:04o}: no new artifact with a file has this name")),
         None => Ok(all),
     }
 }
@@ -285,7 +301,7 @@ mod tests {
         for words in [
             &["--root", "/x", "--dry-run", "rollback", "2"][..],
             &["rollback", "--root", "/x", "2", "--dry-run"],
-            &["rollback", "2", "--dry-run", "--root", "/x"],
+            &["rollback", "2", "--dry-run", "--root=/x"],
         ] {
             let Ok(Asked::For(Verb::Change(Change::Rollback(which)), options)) = read(words) else {
                 panic!("{words:?}")
@@ -299,8 +315,8 @@ mod tests {
     fn a_new_release_has_files_and_modes() {
         let words = ["add", "kernel=6.12@/boot/vmlinuz", "initrd=1", "--mode", "kernel=0600"];
         let Ok(Asked::For(Verb::Change(Change::Add(given)), options)) = read(&words) else { panic!("no release") };
-        let shown: Vec<_> = given.iter().map(|given| (given.artifact.to_string(), given.mode)).collect();
-        assert_eq!(shown, [("kernel 6.12".into(), Some(0o600)), ("initrd 1".into(), None)]);
+        let shown: Vec<_> = given.iter().map(|given| format!("{} {:?}", given.artifact, given.origin)).collect();
+        assert_eq!(shown, ["kernel 6.12 File(Some(384))", "initrd 1 Standing"]);
         assert_eq!(
             options.files.into_iter().map(|(n, f)| (n.to_string(), f)).collect::<Vec<_>>(),
             [("kernel".into(), "/boot/vmlinuz".into())]
@@ -309,10 +325,12 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_said() {
+        const NESTED: &str = "artifacts, releases and latest must lie outside of one another, of config, dock0 and boot/grub, \
+                              and of what is built beside them (.new)";
         for (words, why) in [
             (&["add"][..], "add needs at least one NAME=VERSION@FILE"),
             (&["add", "kernel"], "kernel: must be NAME=VERSION@FILE"),
-            (&["add", "k=1@f", "--mode", "x=0600"], "--mode x=0600: no new artifact has this name"),
+            (&["add", "k=1@f", "--mode", "x=0600"], "--mode x=0600: no new artifact with a file has this name"),
             (
                 &["add", "k=1@f", "--mode", "k=4755"],
                 "--mode k=4755: it must be NAME=MODE, an octal mode of at most 0777",
@@ -321,11 +339,9 @@ mod tests {
             (&["rollback", "--retain", "3"], "--retain has nothing to do with rollback"),
             (&["verify", "--dry-run"], "--dry-run has nothing to do with verify"),
             (&["--keep-orphans"], "--keep-orphans has nothing to do with the list of releases"),
+            (&["reap", "--json", "--dry-run"], "--json has nothing to do with --dry-run"),
             (&["reap", "--mode", "k=0600"], "--mode has nothing to do with reap"),
-            (
-                &["status", "--releases", "artifacts/x"],
-                "artifacts, releases and latest must lie outside of one another",
-            ),
+            (&["status", "--releases", "artifacts/x"], NESTED),
         ] {
             assert_eq!(read(words).err().as_deref(), Some(why), "{words:?}");
         }
@@ -341,7 +357,7 @@ mod tests {
                 "{words:?}: {why}"
             );
         }
-        for (words, part) in [(&["--help"][..], "3 verify found faults"), (&["add", "--help"], "NAME=VERSION@FILE")] {
+        for (words, part) in [(&["-h"][..], "3 verify found faults"), (&["add", "--help"], "NAME=VERSION@FILE")] {
             let Ok(Asked::Help(help)) = read(words) else { panic!("no help") };
             assert!(help.contains(part), "{help}");
         }

@@ -1,10 +1,10 @@
-//! Carrying a plan out, a step at a time. Nothing is decided here.
+//! Carrying out the steps of a plan. Nothing is decided here.
 
 use super::artifact::{New, make_directories};
-use super::files::{Files, Seal, parent};
+use super::files::{Checkpoint, Files, Seal, parent};
 use super::tree;
 use crate::failure::{Doing, Failure};
-use menagerie::layout::{CONFIG, STATE};
+use menagerie::layout::STATE;
 use menagerie::{Artifact, Layout, Leftover, Plan, Step};
 use rustix::io::Errno;
 use std::io::{self, Read};
@@ -18,27 +18,14 @@ pub enum Event<'e, 'p> {
     Begins(&'e Step<'p>),
     /// So many bytes of the artifact that is being written are written.
     Written(u64),
+    /// The journal is written home, or cannot be.
+    Checkpointed(Checkpoint),
     /// The artifact is written, and is sealed or is not.
     Done(&'e Artifact, Seal),
 }
 
-/// Carries out every step in order. After a failure, the releases are as they were or as they shall be, and the same wish
-/// planned again goes on from there.
-pub fn apply(
-    files: &impl Files,
-    layout: &Layout,
-    plan: &Plan,
-    sources: &Sources,
-    tell: &mut dyn FnMut(Event),
-) -> Result<(), Failure> {
-    for step in &plan.steps {
-        tell(Event::Begins(step));
-        take(files, layout, plan, step, sources, tell)?;
-    }
-    Ok(())
-}
-
-/// Carries out one step.
+/// Carries out one step. After a failure the releases are as they were or as they shall be, and the same wish planned again
+/// goes on from there.
 pub fn take(
     files: &impl Files,
     layout: &Layout,
@@ -48,7 +35,11 @@ pub fn take(
     tell: &mut dyn FnMut(Event),
 ) -> Result<(), Failure> {
     match *step {
-        Step::Checkpoint => files.checkpoint().doing(|| format!("checkpointing {}", files.show(""))),
+        Step::Checkpoint => {
+            let checkpoint = files.checkpoint().doing(|| format!("checkpointing {}", files.show("")))?;
+            tell(Event::Checkpointed(checkpoint));
+            Ok(())
+        }
         Step::Sweep(leftover) => tree::remove(files, &place_of(layout, leftover)),
         Step::Remove(stored) => {
             let path = layout.artifact(&stored.artifact);
@@ -74,8 +65,7 @@ fn place_of(layout: &Layout, leftover: &Leftover) -> String {
     match leftover {
         Leftover::Releases => tree::next(layout.releases()),
         Leftover::Latest => tree::next(layout.latest()),
-        Leftover::Config => tree::next(CONFIG),
-        Leftover::Part(artifact) => layout.part(artifact).to_string(),
+        Leftover::Part(artifact, _) => layout.part(artifact).to_string(),
     }
 }
 
@@ -111,7 +101,7 @@ fn link(files: &impl Files, layout: &Layout) -> Result<(), Failure> {
 fn mark_release(files: &impl Files, path: &str) -> Result<(), Failure> {
     make_directories(files, STATE)?;
     let doing = || format!("writing {}", files.show(path));
-    match files.create(path, 0o644, 0) {
+    match files.create(path, 0) {
         Err(Errno::EXIST) => {}
         created => created.and_then(|file| files.finish(file)).doing(doing)?,
     }

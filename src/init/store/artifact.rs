@@ -22,7 +22,7 @@ pub struct New<'a> {
 
 impl New<'_> {
     /// Copies `source` to the artifact's place, each byte read once and written once; `told` hears how many bytes are
-    /// written so far. A failure leaves nothing behind.
+    /// written so far. A failure leaves nothing behind but an empty directory.
     pub fn write(
         &self,
         files: &impl Files,
@@ -53,11 +53,14 @@ impl New<'_> {
         told: &mut dyn FnMut(u64),
     ) -> Result<Seal, Failure> {
         let doing = || format!("writing {}", files.show(part));
-        let mut file = files.create(part, self.mode, self.size).doing(doing)?;
+        let mut file = files.create(part, self.size).doing(doing)?;
         let record = self.copy(files, &mut file, source, told)?;
         files.write_record(&file, &record).doing(doing)?;
         files.finish(file).doing(doing)?;
-        files.seal(part).doing(|| format!("sealing {}", files.show(part)))
+        let seal = files.seal(part).doing(|| format!("sealing {}", files.show(part)))?;
+        // Last: with it the file may no longer be ours to read.
+        files.set_mode(part, self.mode).doing(|| format!("setting the mode of {}", files.show(part)))?;
+        Ok(seal)
     }
 
     fn copy<F: Files>(

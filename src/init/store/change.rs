@@ -1,12 +1,13 @@
 //! One change of the releases, from what somebody asks for to the last step of its plan.
 
-use super::apply::{Event, Sources, apply};
-use super::files::Files;
-use super::survey;
+use super::apply::{Event, Sources, take};
+use super::files::{Files, Kind};
+use super::survey::{self, Remarks};
 use crate::failure::{Doing, Failure};
-use menagerie::{Artifact, Layout, NewRelease, Plan, Policy, ReleaseId, Source, Which, Wish, space};
+use menagerie::plan::Orphans;
+use menagerie::{Artifact, Inventory, Layout, NewRelease, Plan, Policy, ReleaseId, Source, Step, Which, Wish, space};
 use rustix::io::Errno;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -28,8 +29,17 @@ pub enum Change {
 pub struct Given {
     /// Which one.
     pub artifact: Artifact,
-    /// The mode of the file it is made from; `None` where it has to stand already.
-    pub mode: Option<u32>,
+    /// Where its bytes are.
+    pub origin: Origin,
+}
+
+/// Where the bytes of an artifact are.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin {
+    /// On the disk already.
+    Standing,
+    /// In a file; the artifact gets this mode, if one was said.
+    File(Option<u32>),
 }
 
 /// How a change is made.
@@ -53,16 +63,43 @@ pub enum Consent {
     Withheld,
 }
 
-/// Makes a change. `show` sees the plan, and what was left out of the inventory it was made from, before its first step, and
-/// may withhold its consent; `tell` hears each step.
+/// How a change ended that was not made as asked.
+#[derive(Debug)]
+pub enum Unmade {
+    /// Nothing that anybody would boot from has changed.
+    Nothing(Failure),
+    /// The change is made, but what the old state needed could not all be cleared away; the next change does it.
+    Uncleared(Failure),
+}
+
+impl Unmade {
+    /// The sentence.
+    pub fn failure(&self) -> &Failure {
+        match self {
+            Unmade::Nothing(failure) | Unmade::Uncleared(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Unmade::Nothing(failure)
+    }
+}
+
+/// Makes a change. `show` sees the plan, what it was made from, and what was left out of that, before its first step, and may
+/// withhold its consent; `tell` hears each step.
 pub fn make(
     files: &impl Files,
     terms: &Terms,
     change: &Change,
-    show: &mut dyn FnMut(&Plan, &[String]) -> Consent,
+    show: &mut dyn FnMut(&Plan, &Inventory, &Remarks) -> Consent,
     tell: &mut dyn FnMut(Event),
-) -> Result<(), Failure> {
-    let (inventory, oddities) = survey::inventory(files, terms.layout, terms.running)?;
+) -> Result<(), Unmade> {
+    let (inventory, remarks) = survey::inventory(files, terms.layout, terms.running);
+    if let [first, ..] = &remarks.unread[..] {
+        return Err(Failure::new(format!("{first}; nothing is changed on such grounds")).into());
+    }
     let new;
     let wish = match change {
         Change::Add(given) => {
@@ -74,25 +111,65 @@ pub fn make(
         Change::Unpin(which) => Wish::Unpin(*which),
         Change::Reap => Wish::Reap,
     };
-    let plan = menagerie::plan(&inventory, wish, terms.policy).map_err(|refused| {
-        let oddities = oddities.iter().map(|oddity| format!("\n  {oddity}")).collect::<String>();
-        Failure::new(format!("{refused}{}", if inventory.foreign > 0 { &oddities } else { "" }))
-    })?;
-    let free = files.free().doing(|| format!("asking how full {} is", files.show("")))?;
-    space::check(&plan, &inventory, terms.policy, free)
-        .map_err(|short| Failure::new(format!("{} is too full: {short}", files.show(""))))?;
-    match show(&plan, &oddities) {
-        Consent::Given => apply(files, terms.layout, &plan, terms.sources, tell),
+    let plan = plan_with_room(files, terms, wish, &inventory, &remarks)?;
+    match show(&plan, &inventory, &remarks) {
+        Consent::Given => carry_out(files, terms, &plan, tell),
         Consent::Withheld => Ok(()),
     }
 }
 
+/// The plan; where there is no room for it, one that removes orphans first.
+fn plan_with_room<'a>(
+    files: &impl Files,
+    terms: &Terms,
+    wish: Wish<'a>,
+    inventory: &'a Inventory,
+    remarks: &Remarks,
+) -> Result<Plan<'a>, Failure> {
+    let plan = |policy| {
+        menagerie::plan(inventory, wish, policy).map_err(|refused| {
+            let foreign = remarks.foreign.iter().map(|line| format!("\n  {line}")).collect::<String>();
+            Failure::new(format!("{refused}{foreign}"))
+        })
+    };
+    let free = files.free().doing(|| format!("asking how full {} is", files.show("")))?;
+    let first = plan(terms.policy)?;
+    let Err(short) = space::check(&first, inventory, wish, free) else { return Ok(first) };
+    if terms.policy.orphans == Orphans::Remove {
+        let second = plan(Policy { orphans: Orphans::RemoveFirst, ..terms.policy })?;
+        if space::check(&second, inventory, wish, free).is_ok() {
+            return Ok(second);
+        }
+    }
+    Err(Failure::new(format!("{} is too full: {short}", files.show(""))))
+}
+
+/// Takes the steps. Once the trees have changed places the change is made, whatever comes after.
+fn carry_out(files: &impl Files, terms: &Terms, plan: &Plan, tell: &mut dyn FnMut(Event)) -> Result<(), Unmade> {
+    let turn = plan.steps.iter().rposition(|step| matches!(step, Step::Turn | Step::Link));
+    for (place, step) in plan.steps.iter().enumerate() {
+        tell(Event::Begins(step));
+        if let Err(failure) = take(files, terms.layout, plan, step, terms.sources, tell) {
+            let turned = turn.is_some_and(|turn| place >= turn) && is_made(files, terms.layout, plan);
+            return Err(if turned { Unmade::Uncleared(failure) } else { Unmade::Nothing(failure) });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the releases are what the plan wants them to be.
+fn is_made(files: &impl Files, layout: &Layout, plan: &Plan) -> bool {
+    let Ok((listing, _)) = survey::listing(files, layout) else { return false };
+    let ids = listing.releases().iter().map(|release| release.id());
+    listing.latest == Some(0) && ids.eq(plan.next.iter().map(|artifacts| ReleaseId::of(artifacts)))
+}
+
 fn new_release(files: &impl Files, terms: &Terms, given: &[Given]) -> Result<NewRelease, Failure> {
     let mut new = NewRelease::default();
-    for Given { artifact, mode } in given {
-        let source = match mode {
-            None => Source::Standing,
-            Some(mode) => {
+    for Given { artifact, origin } in given {
+        let source = match origin {
+            Origin::Standing => Source::Standing,
+            Origin::File(mode) => {
                 let doing = || format!("comparing {artifact} with what stands there");
                 let (size, bytes) = (terms.sources)(artifact).doing(|| format!("opening the file for {artifact}"))?;
                 let alike = stands_alike(files, &terms.layout.artifact(artifact), size, bytes).doing(doing)?;
@@ -105,9 +182,9 @@ fn new_release(files: &impl Files, terms: &Terms, given: &[Given]) -> Result<New
 }
 
 /// Whether these bytes stand at a path. Nothing is read where there is no file of this size.
-fn stands_alike(files: &impl Files, path: &str, size: u64, mut bytes: Box<dyn Read>) -> std::io::Result<bool> {
+fn stands_alike(files: &impl Files, path: &str, size: u64, mut bytes: Box<dyn Read>) -> io::Result<bool> {
     match files.look(path) {
-        Ok((_, standing)) if standing == size => {}
+        Ok(look) if look.kind == Kind::File && look.size == size => {}
         Ok(_) | Err(Errno::NOENT) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
@@ -117,8 +194,8 @@ fn stands_alike(files: &impl Files, path: &str, size: u64, mut bytes: Box<dyn Re
         let count = bytes.read(&mut one)?;
         let (Some(one), Some(other)) = (one.get(..count), other.get_mut(..count)) else { return Ok(false) };
         match standing.read_exact(other) {
-            // What cannot be read, or was cut off meanwhile, is not what we want.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+            // It was cut off meanwhile: it is not what we want.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
             read => read?,
         }
         if one != other {

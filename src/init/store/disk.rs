@@ -1,17 +1,27 @@
 //! A directory of this machine as [`Files`], the root of a boot partition for one.
 
-use super::files::{Entry, Files, Kind, Seal, parent};
+use super::files::{Checkpoint, Entry, Files, Kind, Look, Seal, parent};
 use crate::failure::{Doing, Failure};
 use crate::sys;
 use menagerie::record::{self, Record};
 use menagerie::space::Free;
 use rustix::fs::{
-    self, AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, XattrFlags,
+    self, Advice, AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags,
+    XattrFlags,
 };
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+
+/// What a directory is locked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// One at a time.
+    ToChange,
+    /// Any number, as long as nobody changes it.
+    ToLook,
+}
 
 /// A directory, held open.
 pub struct Disk {
@@ -27,15 +37,26 @@ impl Disk {
         Ok(Disk { root: fd, shown: root.trim_end_matches('/').to_string() })
     }
 
-    /// Keeps everybody else from changing it for as long as it is open. A failure is that somebody else does.
-    pub fn lock(&self) -> std::result::Result<(), Failure> {
-        match retry_on_intr(|| fs::flock(&self.root, FlockOperation::NonBlockingLockExclusive)) {
-            Err(Errno::WOULDBLOCK) => Err(Failure::new(format!(
-                "{}: another menagerie is changing it; try again when that is done",
-                self.shown
-            ))),
-            locked => locked.doing(|| format!("locking {}", self.shown)),
+    /// Keeps everybody else from changing it for as long as it is open; `false` if somebody does just now.
+    pub fn lock(&self, lock: Lock) -> std::result::Result<bool, Failure> {
+        let operation = match lock {
+            Lock::ToChange => FlockOperation::NonBlockingLockExclusive,
+            Lock::ToLook => FlockOperation::NonBlockingLockShared,
+        };
+        match retry_on_intr(|| fs::flock(&self.root, operation)) {
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            locked => locked.map(|()| true).doing(|| format!("locking {}", self.shown)),
         }
+    }
+
+    /// The device that it lies on, as stat(2) has it.
+    pub fn device(&self) -> std::result::Result<u64, Failure> {
+        fs::fstat(&self.root).map(|stat| stat.st_dev).doing(|| format!("looking at {}", self.shown))
+    }
+
+    /// The path of the directory, links resolved.
+    pub fn path(&self) -> std::result::Result<String, Failure> {
+        sys::path_of(&self.root).doing(|| format!("looking for the place of {}", self.shown))
     }
 
     fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
@@ -69,7 +90,8 @@ impl Files for Disk {
         match path {
             "" if self.shown.is_empty() => "/".into(),
             "" => self.shown.clone(),
-            path => format!("{}/{path}", self.shown),
+            // Names on a disk may hold what a terminal would obey.
+            path => format!("{}/{}", self.shown, path.escape_debug()),
         }
     }
 
@@ -103,14 +125,23 @@ impl Files for Disk {
         fs::readlinkat(&directory, name, Vec::new())?.into_string().map_err(|_| Errno::ILSEQ)
     }
 
-    fn look(&self, path: &str) -> Result<(Kind, u64)> {
+    fn look(&self, path: &str) -> Result<Look> {
         let (directory, name) = self.at(path)?;
         let stat = fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok((kind_of(stat.st_mode), u64::try_from(stat.st_size).unwrap_or_default()))
+        let number = |signed: i64| u64::try_from(signed).unwrap_or_default();
+        Ok(Look {
+            kind: kind_of(stat.st_mode),
+            size: number(stat.st_size),
+            takes: number(stat.st_blocks).saturating_mul(512),
+            mode: stat.st_mode & 0o7777,
+        })
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + '_>> {
-        Ok(Box::new(self.open_file(path)?))
+        let file = self.open_file(path)?;
+        // What the page cache holds is not what the disk holds. Pages in use stay; then it is the cache that is read.
+        fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+        Ok(Box::new(file))
     }
 
     fn record(&self, path: &str) -> Result<Option<Record>> {
@@ -135,7 +166,9 @@ impl Files for Disk {
         let space = fs::fstatvfs(&self.root)?;
         // A file system that makes inodes as it needs them counts none.
         let inodes = if space.f_files == 0 { u64::MAX } else { space.f_favail };
-        Ok(Free { bytes: space.f_bavail.saturating_mul(space.f_frsize), inodes })
+        let bytes = space.f_bavail.saturating_mul(space.f_frsize);
+        let reserve = space.f_bfree.saturating_mul(space.f_frsize).saturating_sub(bytes);
+        Ok(Free { bytes, reserve: if rustix::process::geteuid().is_root() { reserve } else { 0 }, inodes })
     }
 
     fn make_directory(&self, path: &str) -> Result<()> {
@@ -148,11 +181,10 @@ impl Files for Disk {
         fs::symlinkat(target, &directory, name)
     }
 
-    fn create(&self, path: &str, mode: u32, size: u64) -> Result<File> {
+    fn create(&self, path: &str, size: u64) -> Result<File> {
         let (directory, name) = self.at(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = retry_on_intr(|| fs::openat(&directory, name, flags, Mode::from_raw_mode(0o600)))?;
-        fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         if size > 0 {
             match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), 0, size)) {
                 // It cannot reserve; the space was counted before, and writing says if it was taken since.
@@ -191,6 +223,11 @@ impl Files for Disk {
         }
     }
 
+    fn set_mode(&self, path: &str, mode: u32) -> Result<()> {
+        let (directory, name) = self.at(path)?;
+        fs::chmodat(&directory, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    }
+
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         self.rename_with(from, to, RenameFlags::NOREPLACE)
     }
@@ -204,6 +241,17 @@ impl Files for Disk {
         fs::unlinkat(&directory, name, AtFlags::empty())
     }
 
+    fn remove_unnameable(&self, directory: &str) -> Result<()> {
+        let directory = self.open_at(directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        for entry in fs::Dir::read_from(&directory)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_err() {
+                fs::unlinkat(&directory, entry.file_name(), AtFlags::empty())?;
+            }
+        }
+        Ok(())
+    }
+
     fn remove_directory(&self, path: &str) -> Result<()> {
         let (directory, name) = self.at(path)?;
         fs::unlinkat(&directory, name, AtFlags::REMOVEDIR)
@@ -214,11 +262,16 @@ impl Files for Disk {
         retry_on_intr(|| fs::fsync(&directory))
     }
 
-    fn checkpoint(&self) -> Result<()> {
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        const EXT4: i64 = 0xef53;
         match retry_on_intr(|| sys::checkpoint_ext4(&self.root)) {
-            // No journal to write home; or a plain user's directory, from which nothing boots.
-            Err(Errno::NOTTY | Errno::PERM) => Ok(()),
-            done => done,
+            Ok(()) => Ok(Checkpoint::Home),
+            // An ext4 without a journal, and every other file system, which GRUB reads as it is or not at all.
+            Err(Errno::OPNOTSUPP | Errno::NODEV) => Ok(Checkpoint::Home),
+            Err(Errno::NOTTY | Errno::PERM) if fs::fstatfs(&self.root)?.f_type != EXT4 => Ok(Checkpoint::Home),
+            // Not root, or Linux before 5.15.
+            Err(Errno::NOTTY | Errno::PERM) => Ok(Checkpoint::NotPossible),
+            Err(error) => Err(error),
         }
     }
 }

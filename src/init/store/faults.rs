@@ -1,7 +1,7 @@
 //! A file system whose steps are counted, and one of which fails: by itself, or with all that would come after it, as when
 //! the power goes.
 
-use super::files::{Entry, Files, Kind, Seal};
+use super::files::{Checkpoint, Entry, Files, Look, Seal};
 use menagerie::Record;
 use menagerie::space::Free;
 use rustix::io::{Errno, Result};
@@ -17,6 +17,8 @@ pub enum Fault {
     Once(usize, Errno),
     /// This one and every later one.
     FromThenOn(usize),
+    /// Of the looks at the disk, which are counted by themselves, this one, with this error.
+    Look(usize, Errno),
 }
 
 /// Counts and fails the steps of `inner`.
@@ -25,6 +27,8 @@ pub struct Faulty<'f, F> {
     fault: Fault,
     /// How many steps that change something were asked for.
     pub steps: Cell<usize>,
+    /// How many looks there were.
+    pub looks: Cell<usize>,
     /// How many bytes of files were written.
     pub written: Cell<usize>,
     /// How many files were opened to be read.
@@ -34,7 +38,7 @@ pub struct Faulty<'f, F> {
 impl<'f, F> Faulty<'f, F> {
     /// With this fault.
     pub fn new(inner: &'f F, fault: Fault) -> Self {
-        Faulty { inner, fault, steps: Cell::new(0), written: Cell::new(0), opened: Cell::new(0) }
+        Faulty { inner, fault, steps: Cell::new(0), looks: Cell::new(0), written: Cell::new(0), opened: Cell::new(0) }
     }
 
     fn step<T>(&self, work: impl FnOnce(&F) -> Result<T>) -> Result<T> {
@@ -42,7 +46,15 @@ impl<'f, F> Faulty<'f, F> {
         match self.fault {
             Fault::Once(at, error) if at == step => Err(error),
             Fault::FromThenOn(at) if at <= step => Err(Errno::IO),
-            Fault::Never | Fault::Once(..) | Fault::FromThenOn(_) => work(self.inner),
+            Fault::Never | Fault::Once(..) | Fault::FromThenOn(_) | Fault::Look(..) => work(self.inner),
+        }
+    }
+
+    fn look_with<T>(&self, work: impl FnOnce(&'f F) -> Result<T>) -> Result<T> {
+        let look = self.looks.replace(self.looks.get() + 1);
+        match self.fault {
+            Fault::Look(at, error) if at == look => Err(error),
+            Fault::Never | Fault::Once(..) | Fault::FromThenOn(_) | Fault::Look(..) => work(self.inner),
         }
     }
 }
@@ -55,32 +67,32 @@ impl<F: Files> Files for Faulty<'_, F> {
     }
 
     fn list(&self, directory: &str, most: usize) -> Result<Vec<Entry>> {
-        self.inner.list(directory, most)
+        self.look_with(|files| files.list(directory, most))
     }
 
     fn read_link(&self, path: &str) -> Result<String> {
-        self.inner.read_link(path)
+        self.look_with(|files| files.read_link(path))
     }
 
-    fn look(&self, path: &str) -> Result<(Kind, u64)> {
-        self.inner.look(path)
+    fn look(&self, path: &str) -> Result<Look> {
+        self.look_with(|files| files.look(path))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + '_>> {
         self.opened.set(self.opened.get() + 1);
-        self.inner.open(path)
+        self.look_with(|files| files.open(path))
     }
 
     fn record(&self, path: &str) -> Result<Option<Record>> {
-        self.inner.record(path)
+        self.look_with(|files| files.record(path))
     }
 
     fn measure(&self, path: &str) -> Result<Option<[u8; 32]>> {
-        self.inner.measure(path)
+        self.look_with(|files| files.measure(path))
     }
 
     fn free(&self) -> Result<Free> {
-        self.inner.free()
+        self.look_with(F::free)
     }
 
     fn make_directory(&self, path: &str) -> Result<()> {
@@ -91,8 +103,8 @@ impl<F: Files> Files for Faulty<'_, F> {
         self.step(|files| files.link(target, path))
     }
 
-    fn create(&self, path: &str, mode: u32, size: u64) -> Result<F::Writer> {
-        self.step(|files| files.create(path, mode, size))
+    fn create(&self, path: &str, size: u64) -> Result<F::Writer> {
+        self.step(|files| files.create(path, size))
     }
 
     fn write(&self, file: &mut F::Writer, bytes: &[u8]) -> Result<()> {
@@ -106,6 +118,10 @@ impl<F: Files> Files for Faulty<'_, F> {
 
     fn finish(&self, file: F::Writer) -> Result<()> {
         self.step(|files| files.finish(file))
+    }
+
+    fn set_mode(&self, path: &str, mode: u32) -> Result<()> {
+        self.step(|files| files.set_mode(path, mode))
     }
 
     fn seal(&self, path: &str) -> Result<Seal> {
@@ -124,6 +140,10 @@ impl<F: Files> Files for Faulty<'_, F> {
         self.step(|files| files.remove_file(path))
     }
 
+    fn remove_unnameable(&self, directory: &str) -> Result<()> {
+        self.step(|files| files.remove_unnameable(directory))
+    }
+
     fn remove_directory(&self, path: &str) -> Result<()> {
         self.step(|files| files.remove_directory(path))
     }
@@ -132,7 +152,7 @@ impl<F: Files> Files for Faulty<'_, F> {
         self.step(|files| files.sync_directory(path))
     }
 
-    fn checkpoint(&self) -> Result<()> {
+    fn checkpoint(&self) -> Result<Checkpoint> {
         self.step(F::checkpoint)
     }
 }

@@ -30,6 +30,28 @@ pub enum Kind {
     Unnameable,
 }
 
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What it is; a link is not followed.
+    pub kind: Kind,
+    /// A file's length, in bytes.
+    pub size: u64,
+    /// What it takes on the disk, in bytes.
+    pub takes: u64,
+    /// Its file mode, without the type.
+    pub mode: u32,
+}
+
+/// Where the file system's changes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// Where they belong, or there is no journal in which they could wait.
+    Home,
+    /// On the disk, but some may still be in the journal, which GRUB does not read.
+    NotPossible,
+}
+
 /// Whether the kernel checks a file's bytes from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seal {
@@ -50,9 +72,9 @@ pub trait Files {
     fn list(&self, directory: &str, most: usize) -> Result<Vec<Entry>>;
     /// Where a link points. `EINVAL` of anything but a link, `EILSEQ` where that is not UTF-8.
     fn read_link(&self, path: &str) -> Result<String>;
-    /// What stands at a path, and how many bytes a file has.
-    fn look(&self, path: &str) -> Result<(Kind, u64)>;
-    /// A file's bytes.
+    /// What stands at a path.
+    fn look(&self, path: &str) -> Result<Look>;
+    /// A file's bytes, from the disk and not from memory as far as that can be had.
     fn open(&self, path: &str) -> Result<Box<dyn Read + '_>>;
     /// What was written down with a file; `None` where nothing was, or can be.
     fn record(&self, path: &str) -> Result<Option<Record>>;
@@ -65,14 +87,16 @@ pub trait Files {
     fn make_directory(&self, path: &str) -> Result<()>;
     /// Makes a link. `EEXIST` where anything stands.
     fn link(&self, target: &str, path: &str) -> Result<()>;
-    /// Makes an empty file with room reserved for its bytes. `EEXIST` where anything stands.
-    fn create(&self, path: &str, mode: u32, size: u64) -> Result<Self::Writer>;
+    /// Makes an empty file of mode 0600 with room reserved for its bytes. `EEXIST` where anything stands.
+    fn create(&self, path: &str, size: u64) -> Result<Self::Writer>;
     /// Writes the next bytes of a file.
     fn write(&self, file: &mut Self::Writer, bytes: &[u8]) -> Result<()>;
     /// Writes something down with a file, where the file system can.
     fn write_record(&self, file: &Self::Writer, record: &Record) -> Result<()>;
     /// Waits until a file is on the disk, and closes it.
     fn finish(&self, file: Self::Writer) -> Result<()>;
+    /// Gives a file its mode.
+    fn set_mode(&self, path: &str, mode: u32) -> Result<()>;
     /// Seals a file with fs-verity, where kernel and file system can.
     fn seal(&self, path: &str) -> Result<Seal>;
     /// Gives a thing another name. `EEXIST` where anything stands.
@@ -81,13 +105,14 @@ pub trait Files {
     fn exchange(&self, one: &str, other: &str) -> Result<()>;
     /// Removes a file or link.
     fn remove_file(&self, path: &str) -> Result<()>;
+    /// Removes the files and links of a directory whose names are not UTF-8.
+    fn remove_unnameable(&self, directory: &str) -> Result<()>;
     /// Removes an empty directory.
     fn remove_directory(&self, path: &str) -> Result<()>;
     /// Waits until a directory is on the disk; `""` is the root.
     fn sync_directory(&self, path: &str) -> Result<()>;
-    /// Waits until all is on the disk where it belongs, and not only in the journal, where the file system has one that we
-    /// can tell.
-    fn checkpoint(&self) -> Result<()>;
+    /// Waits until all is on the disk where it belongs, and not only in the journal.
+    fn checkpoint(&self) -> Result<Checkpoint>;
 }
 
 /// The directory that a path stands in; `""` is the root.

@@ -1,6 +1,6 @@
 //! A file system in memory, for the proofs: thousands of trees a second, and every step the same as on a disk.
 
-use super::files::{Entry, Files, Kind, Seal, parent};
+use super::files::{Checkpoint, Entry, Files, Kind, Look, Seal, parent};
 use menagerie::Record;
 use menagerie::space::Free;
 use rustix::io::{Errno, Result};
@@ -20,10 +20,18 @@ pub enum Node {
 }
 
 /// Everything, by path.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Memory {
     /// The root itself is not in it.
     pub nodes: RefCell<BTreeMap<String, Node>>,
+    /// How many blocks it has. Files take theirs and one more for each, directories one, links none.
+    pub blocks: u64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { nodes: RefCell::default(), blocks: 1 << 30 }
+    }
 }
 
 impl Memory {
@@ -33,6 +41,11 @@ impl Memory {
             self.nodes.borrow_mut().entry(path[..at].into()).or_insert(Node::Directory);
         }
         self.nodes.borrow_mut().insert(path.into(), node);
+    }
+
+    /// How many blocks things take.
+    pub fn used(&self) -> u64 {
+        self.nodes.borrow().values().map(blocks).sum()
     }
 
     fn node(&self, path: &str) -> Result<Node> {
@@ -49,6 +62,9 @@ impl Memory {
         }
         if self.nodes.borrow().contains_key(path) {
             return Err(Errno::EXIST);
+        }
+        if self.used() + blocks(&node) > self.blocks {
+            return Err(Errno::NOSPC);
         }
         self.nodes.borrow_mut().insert(path.into(), node);
         Ok(())
@@ -98,11 +114,13 @@ impl Files for Memory {
         }
     }
 
-    fn look(&self, path: &str) -> Result<(Kind, u64)> {
-        Ok(match self.node(path)? {
-            Node::Directory => (Kind::Directory, 0),
-            Node::Link(_) => (Kind::Link, 0),
-            Node::File(bytes, ..) => (Kind::File, bytes.len() as u64),
+    fn look(&self, path: &str) -> Result<Look> {
+        let node = self.node(path)?;
+        let takes = blocks(&node) * 4096;
+        Ok(match node {
+            Node::Directory => Look { kind: Kind::Directory, size: 0, takes, mode: 0o755 },
+            Node::Link(_) => Look { kind: Kind::Link, size: 0, takes, mode: 0o777 },
+            Node::File(bytes, mode, ..) => Look { kind: Kind::File, size: bytes.len() as u64, takes, mode },
         })
     }
 
@@ -125,7 +143,7 @@ impl Files for Memory {
     }
 
     fn free(&self) -> Result<Free> {
-        Ok(Free { bytes: 1 << 40, inodes: 1 << 20 })
+        Ok(Free { bytes: self.blocks.saturating_sub(self.used()) * 4096, reserve: 0, inodes: 1 << 20 })
     }
 
     fn make_directory(&self, path: &str) -> Result<()> {
@@ -136,8 +154,11 @@ impl Files for Memory {
         self.add(path, Node::Link(target.into()))
     }
 
-    fn create(&self, path: &str, mode: u32, _: u64) -> Result<String> {
-        self.add(path, Node::File(Vec::new(), mode, None, false))?;
+    fn create(&self, path: &str, size: u64) -> Result<String> {
+        if self.used() + size.div_ceil(4096) + 1 > self.blocks {
+            return Err(Errno::NOSPC);
+        }
+        self.add(path, Node::File(Vec::new(), 0o600, None, false))?;
         Ok(path.into())
     }
 
@@ -158,6 +179,14 @@ impl Files for Memory {
     }
 
     fn finish(&self, _: String) -> Result<()> {
+        Ok(())
+    }
+
+    fn set_mode(&self, path: &str, new: u32) -> Result<()> {
+        match self.nodes.borrow_mut().get_mut(path) {
+            Some(Node::File(_, mode, ..)) => *mode = new,
+            _ => return Err(Errno::NOENT),
+        }
         Ok(())
     }
 
@@ -195,6 +224,10 @@ impl Files for Memory {
         Ok(())
     }
 
+    fn remove_unnameable(&self, _: &str) -> Result<()> {
+        Ok(()) // every path here is UTF-8
+    }
+
     fn remove_directory(&self, path: &str) -> Result<()> {
         if !self.list(path, 1)?.is_empty() {
             return Err(Errno::NOTEMPTY);
@@ -207,7 +240,15 @@ impl Files for Memory {
         if path.is_empty() { Ok(()) } else { self.list(path, 1).map(drop) }
     }
 
-    fn checkpoint(&self) -> Result<()> {
-        Ok(())
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        Ok(Checkpoint::Home)
+    }
+}
+
+fn blocks(node: &Node) -> u64 {
+    match node {
+        Node::Directory => 1,
+        Node::Link(_) => 0,
+        Node::File(bytes, ..) => (bytes.len() as u64).div_ceil(4096) + 1,
     }
 }

@@ -18,5 +18,5 @@ mod memory;
 #[cfg(test)]
 mod proof_tests;
 
-pub use disk::Disk;
-pub use files::{Entry, Files, Kind, Seal};
+pub use disk::{Disk, Lock};
+pub use files::{Checkpoint, Entry, Files, Kind, Seal};

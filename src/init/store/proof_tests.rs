@@ -2,16 +2,15 @@
 //! releases are the old ones or the new ones, never a third; and the same wish, planned again, comes to the same end.
 
 use super::apply::{self, Event};
-use super::change::{Change, Consent, Given, Terms, make};
+use super::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
 use super::faults::{Fault, Faulty};
 use super::files::Files;
 use super::memory::{Memory, Node};
-use super::survey;
-use crate::failure::Failure;
+use super::survey::{self, Remarks};
 use fastrand::Rng;
 use menagerie::plan::Orphans;
 use menagerie::state::Mark;
-use menagerie::{Artifact, Layout, Policy, ReleaseId, Which};
+use menagerie::{Artifact, Inventory, Layout, Policy, ReleaseId, Which};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -53,6 +52,16 @@ fn random_artifacts(rng: &mut Rng) -> Vec<Artifact> {
     some.into_iter().map(|name| artifact(name, &rng.u8(0..4).to_string())).collect()
 }
 
+/// From a file as a rule, with the mode that the others have.
+fn given(rng: &mut Rng, artifact: Artifact) -> Given {
+    let origin = match rng.u8(0..8) {
+        0 => Origin::Standing,
+        1 => Origin::File(Some(0o644)),
+        _ => Origin::File(None),
+    };
+    Given { artifact, origin }
+}
+
 impl Case {
     /// The same for the same seed.
     fn random(seed: u64) -> Case {
@@ -90,18 +99,18 @@ impl Case {
             2 => Change::Pin(which),
             3 => Change::Unpin(which),
             4 => Change::Reap,
-            _ => Change::Add(
-                random_artifacts(&mut rng).into_iter().map(|artifact| Given { artifact, mode: Some(0o640) }).collect(),
-            ),
+            _ => {
+                Change::Add(random_artifacts(&mut rng).into_iter().map(|artifact| given(&mut rng, artifact)).collect())
+            }
         };
         let orphans = if rng.bool() { Orphans::Remove } else { Orphans::Keep };
         let running = if rng.bool() { rng.choice(&ids).copied() } else { None };
         Case { disk, layout, change, policy: Policy { retain: rng.u32(0..7), orphans }, running }
     }
 
-    fn make(&self, files: &impl Files) -> Result<(), Failure> {
+    fn make(&self, files: &impl Files) -> Result<(), Unmade> {
         let terms = Terms { layout: &self.layout, policy: self.policy, running: self.running, sources: &source };
-        make(files, &terms, &self.change, &mut |_, _| Consent::Given, &mut |_| {})
+        make(files, &terms, &self.change, &mut |_, _, _| Consent::Given, &mut |_| {})
     }
 
     /// What it comes to when nothing goes wrong; `None` where the wish is refused.
@@ -138,7 +147,7 @@ impl Case {
     }
 
     fn assert_comes_to(&self, disk: &Memory, end: &Memory, what: &str) {
-        self.make(disk).unwrap_or_else(|failure| panic!("{what}: {failure}"));
+        self.make(disk).unwrap_or_else(|unmade| panic!("{what}: {}", unmade.failure()));
         assert_eq!(disk.nodes, end.nodes, "{what}: {:?}", self.change);
     }
 }
@@ -174,10 +183,8 @@ struct Seen {
 }
 
 fn releases(disk: &Memory, layout: &Layout) -> Seen {
-    let latest = survey::latest(disk, layout).unwrap();
-    let mut listing = Box::<menagerie::Listing>::default();
-    let found = survey::releases(disk, layout, &mut listing).unwrap();
-    assert_eq!(found.foreign, 0, "{:?}", found.oddities);
+    let (listing, remarks) = survey::listing(disk, layout).unwrap();
+    assert_eq!(remarks.foreign, [""; 0]);
     let state = |artifact: &Artifact| match disk.nodes.borrow().get(layout.artifact(artifact).as_str()) {
         Some(Node::File(found, ..)) if *found == bytes(artifact) => "whole",
         Some(_) => "broken",
@@ -186,7 +193,7 @@ fn releases(disk: &Memory, layout: &Layout) -> Seen {
     let lines = listing.releases().iter().flat_map(|release| {
         release.artifacts.iter().map(|artifact| format!("{}: {artifact} {}", release.number, state(artifact)))
     });
-    Seen { latest, releases: lines.collect() }
+    Seen { latest: listing.latest, releases: lines.collect() }
 }
 
 /// Everything that can be asked for is asked for often enough, and refused no more often than it has to be.
@@ -214,14 +221,14 @@ fn the_random_cases_cover_the_rules() {
 #[test]
 fn stopping_after_any_step_of_a_plan_and_planning_again_comes_to_the_same_end() {
     let mut stops = 0;
-    for seed in 0..3000 {
+    for seed in 0..4000 {
         let case = Case::random(seed);
         let Some(end) = case.end() else { continue };
         for steps in 0.. {
             let disk = case.disk.clone();
             let mut all = true;
             let terms = Terms { layout: &case.layout, policy: case.policy, running: case.running, sources: &source };
-            let show = &mut |plan: &menagerie::Plan, _: &[String]| {
+            let show = &mut |plan: &menagerie::Plan, _: &Inventory, _: &Remarks| {
                 for step in plan.steps.iter().take(steps) {
                     apply::take(&disk, &case.layout, plan, step, &source, &mut |_: Event| {}).unwrap();
                 }
@@ -304,13 +311,13 @@ fn an_artifact_is_written_once_and_read_never() {
     let terms = Terms { layout: &layout, policy: Policy::default(), running: None, sources: &source };
     let cat = artifact("cat", "0");
     let size = bytes(&cat).len();
-    let add = Change::Add(vec![Given { artifact: cat.clone(), mode: Some(0o644) }]);
-    let other = Change::Add(vec![Given { artifact: artifact("cat", "1"), mode: Some(0o644) }]);
+    let add = Change::Add(vec![Given { artifact: cat.clone(), origin: Origin::File(None) }]);
+    let other = Change::Add(vec![Given { artifact: artifact("cat", "1"), origin: Origin::File(None) }]);
     let rollback = Change::Rollback(Which::Number(1));
     let mut costs = Vec::new();
     for change in [&add, &other, &rollback] {
         let faulty = Faulty::new(&disk, Fault::Never);
-        make(&faulty, &terms, change, &mut |_, _| Consent::Given, &mut |_| {}).unwrap();
+        make(&faulty, &terms, change, &mut |_, _, _| Consent::Given, &mut |_| {}).unwrap();
         costs.push((faulty.written.get(), faulty.opened.get()));
     }
     assert_eq!(costs, [(size, 0), (5, 0), (0, 0)]);
@@ -380,7 +387,7 @@ fn no_listing_panics() {
         let before = foreign(&disk);
         for change in [Change::Reap, Change::Rollback(Which::Number(1)), Change::Pin(Which::Number(0))] {
             let terms = Terms { layout: &layout, policy: Policy::default(), running: None, sources: &source };
-            match make(&disk, &terms, &change, &mut |_, _| Consent::Given, &mut |_| {}) {
+            match make(&disk, &terms, &change, &mut |_, _, _| Consent::Given, &mut |_| {}) {
                 Ok(()) => plans += 1,
                 Err(_) => refusals += 1,
             }
@@ -388,4 +395,58 @@ fn no_listing_panics() {
         assert_eq!(foreign(&disk), before);
     }
     assert!(plans > 1000 && refusals > 1000, "{plans} plans, {refusals} refusals");
+}
+
+/// What cannot be read is no ground for a change: nothing goes, and the next run works.
+#[test]
+fn each_look_fails_and_nothing_is_lost() {
+    let mut failures = 0;
+    for seed in 40_000..40_150 {
+        let case = Case::random(seed);
+        let Some(end) = case.end() else { continue };
+        for at in 0.. {
+            let what = format!("seed {seed}, look {at} fails");
+            let disk = case.disk.clone();
+            let faulty = Faulty::new(&disk, Fault::Look(at, Errno::IO));
+            let made = case.make(&faulty);
+            if at >= faulty.looks.get() {
+                break;
+            }
+            assert!(made.is_err() || disk.nodes == end.nodes, "{what}");
+            if faulty.steps.get() == 0 {
+                assert_eq!(disk.nodes, case.disk.nodes, "{what}");
+            }
+            case.assert_old_or_new(&disk, &end, &what);
+            case.assert_comes_to(&disk, &end, &what);
+            failures += 1;
+        }
+    }
+    assert!(failures > 1000, "only {failures}");
+}
+
+/// On a disk that is nearly full the change is made or refused, and never blocked by what it has left itself.
+#[test]
+fn a_full_disk_is_old_or_new_and_the_next_run_works() {
+    let (mut made, mut refused) = (0, 0);
+    for seed in 50_000..52_000 {
+        let case = Case::random(seed);
+        let Some(end) = case.end() else { continue };
+        let mut rng = Rng::with_seed(seed);
+        let disk = Memory { blocks: case.disk.used() + rng.u64(0..60), ..case.disk.clone() };
+        // Killed on the way, or not.
+        let steps = if rng.bool() { rng.usize(0..40) } else { usize::MAX };
+        let first = case.make(&Faulty::new(&disk, Fault::FromThenOn(steps)));
+        case.assert_old_or_new(&disk, &end, &format!("seed {seed}, cut at {steps}"));
+        match case.make(&disk) {
+            Ok(()) => made += 1,
+            Err(unmade) => {
+                assert!(first.is_err() && matches!(unmade, Unmade::Nothing(_)), "seed {seed}: {}", unmade.failure());
+                refused += 1;
+            }
+        }
+        case.assert_old_or_new(&disk, &end, &format!("seed {seed}, again"));
+        let large = Memory { blocks: 1 << 30, ..disk.clone() };
+        case.assert_comes_to(&large, &end, &format!("seed {seed}, on a larger disk"));
+    }
+    assert!(made > 300 && refused > 100, "{made} made, {refused} refused");
 }

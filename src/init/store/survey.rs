@@ -1,193 +1,293 @@
 //! Reading what stands on a boot partition. What is not ours is said and left out: one odd release must not keep the others
-//! from booting.
+//! from booting. What could not be read is said apart, since nothing may be removed on such grounds.
 
-use super::files::{Entry, Files, Kind};
+use super::files::{Entry, Files, Kind, Look};
 use super::tree;
-use crate::failure::{Doing, Failure};
-use menagerie::layout::{CONFIG, STATE, parse_number, parse_part};
+use crate::failure::{Cause, Doing, Failure};
+use menagerie::layout::{STATE, parse_number, parse_part};
 use menagerie::listing::{MAX_ARTIFACTS, MAX_RELEASES};
 use menagerie::state::Mark;
-use menagerie::{Artifact, Inventory, Layout, Leftover, Listing, Release, ReleaseId, Stored};
+use menagerie::{Artifact, Inventory, Layout, Leftover, Listing, Name, Release, ReleaseId, Stored};
 use rustix::io::Errno;
 
 /// No healthy directory has more names, and a full one shall cost neither memory nor time.
 const ENOUGH: usize = 1024;
 
-/// What is to be said of the releases of a boot partition besides which they are.
+/// What is to be said besides what stands there, a sentence each.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Whether there is a directory for them.
-    pub exists: bool,
-    /// How many things were left out.
-    pub foreign: u32,
-    /// What was left out, a sentence each.
+pub struct Remarks {
+    /// Below the releases: what was left out because it is none of ours, or one too many.
+    pub foreign: Vec<String>,
+    /// Elsewhere: what was left out and harms nobody.
     pub oddities: Vec<String>,
+    /// What could not be read.
+    pub unread: Vec<String>,
 }
 
-/// Everything a plan is computed from, and what was left out of it, a sentence each.
-pub fn inventory(
-    files: &impl Files,
-    layout: &Layout,
-    running: Option<ReleaseId>,
-) -> Result<(Box<Inventory>, Vec<String>), Failure> {
-    // Some 300 KB, too much to be moved about.
+impl Remarks {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.unread.iter().chain(&self.foreign).chain(&self.oddities)
+    }
+}
+
+/// Where `latest` leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latest {
+    /// There is none.
+    Missing,
+    /// To this release.
+    Release(u32),
+    /// It is something else.
+    Odd,
+}
+
+/// Everything a plan is computed from.
+pub fn inventory(files: &impl Files, layout: &Layout, running: Option<ReleaseId>) -> (Box<Inventory>, Remarks) {
+    // Half a megabyte, too much to be moved about.
     let mut inventory = Box::<Inventory>::default();
-    let Found { exists, foreign, mut oddities } = releases(files, layout, &mut inventory.listing)?;
-    inventory.listing.latest = latest(files, layout)?;
-    inventory.has_releases = exists;
-    inventory.foreign = foreign;
     inventory.marks.running = running;
-    read_marks(files, &mut inventory)?;
-    read_leftovers(files, layout, &mut inventory)?;
-    read_artifacts(files, layout, &mut inventory, &mut oddities)?;
-    Ok((inventory, oddities))
+    let mut reader = Reader { files, layout, remarks: Remarks::default() };
+    reader.read_latest(&mut inventory);
+    reader.read_releases(&mut inventory);
+    reader.read_marks(&mut inventory);
+    reader.read_leftovers(&mut inventory);
+    reader.read_artifacts(&mut inventory);
+    (inventory, reader.remarks)
 }
 
-/// Where `latest` points; `None` where it is missing, is no link, or points at no release.
-pub fn latest(files: &impl Files, layout: &Layout) -> Result<Option<u32>, Failure> {
+/// Lists the releases for a boot, which needs nothing else; what is odd or cannot be read is said.
+pub fn listing(files: &impl Files, layout: &Layout) -> Result<(Box<Listing>, Remarks), Failure> {
+    let mut inventory = Box::<Inventory>::default();
+    let mut reader = Reader { files, layout, remarks: Remarks::default() };
+    reader.read_latest(&mut inventory);
+    reader.list_releases(&mut inventory)?;
+    Ok((Box::new(inventory.listing), reader.remarks))
+}
+
+/// Where `latest` leads.
+pub fn latest(files: &impl Files, layout: &Layout) -> Result<Latest, Failure> {
     match files.read_link(layout.latest()) {
-        Ok(target) => Ok(layout.parse_latest(&target)),
-        Err(Errno::NOENT | Errno::INVAL | Errno::ILSEQ) => Ok(None),
+        Ok(target) => Ok(layout.parse_latest(&target).map_or(Latest::Odd, Latest::Release)),
+        Err(Errno::NOENT) => Ok(Latest::Missing),
+        Err(Errno::INVAL | Errno::ILSEQ | Errno::NOTDIR) => Ok(Latest::Odd),
         Err(error) => Err(error).doing(|| format!("reading the link {}", files.show(layout.latest()))),
     }
 }
 
-/// Lists the releases, but not where `latest` points.
-pub fn releases(files: &impl Files, layout: &Layout, listing: &mut Listing) -> Result<Found, Failure> {
-    let mut found = Found::default();
-    let Some(entries) = list(files, layout.releases(), &mut found.oddities)? else { return Ok(found) };
-    found.exists = true;
-    found.foreign = u32::from(entries.len() == ENOUGH);
-    let (mut numbers, mut foreign) = (Vec::new(), Vec::new());
-    for Entry { name, .. } in entries {
-        match parse_number(&name) {
-            Some(number) => numbers.push(number),
-            None => foreign.push(name),
-        }
-    }
-    found.leave_out(files, layout.releases(), foreign, "no releases");
-    numbers.sort_unstable();
-    for number in numbers {
-        if let Err(failure) = found.read_release(files, layout, listing, number) {
-            found.leave_out_release(number, &failure.to_string());
-        }
-    }
-    Ok(found)
+struct Reader<'r, F> {
+    files: &'r F,
+    layout: &'r Layout,
+    remarks: Remarks,
 }
 
-impl Found {
-    fn read_release(
+impl<F: Files> Reader<'_, F> {
+    fn read_latest(&mut self, inventory: &mut Inventory) {
+        match latest(self.files, self.layout) {
+            Ok(Latest::Release(number)) => inventory.listing.latest = Some(number),
+            Ok(Latest::Missing) => {}
+            Ok(Latest::Odd) => inventory.odd_latest = true,
+            Err(failure) => self.remarks.unread.push(failure.to_string()),
+        }
+    }
+
+    fn read_releases(&mut self, inventory: &mut Inventory) {
+        if let Err(failure) = self.list_releases(inventory) {
+            self.remarks.unread.push(failure.to_string());
+        }
+    }
+
+    fn list_releases(&mut self, inventory: &mut Inventory) -> Result<(), Failure> {
+        let directory = self.layout.releases();
+        let Some(entries) = self.list(directory)? else { return Ok(()) };
+        inventory.has_releases = true;
+        inventory.foreign = u32::from(entries.len() == ENOUGH);
+        let (mut numbers, mut foreign) = (Vec::new(), Vec::new());
+        for Entry { name, kind } in entries {
+            match (parse_number(&name), kind) {
+                (Some(number), Kind::Directory) => numbers.push(number),
+                _ => foreign.push(name),
+            }
+        }
+        self.leave_out(inventory, directory, foreign, "no directories of releases", "no directory of a release");
+        numbers.sort_unstable();
+        numbers.into_iter().for_each(|number| self.read_release(inventory, number));
+        Ok(())
+    }
+
+    fn read_release(&mut self, inventory: &mut Inventory, number: u32) {
+        let directory = format!("{}/{number}", self.layout.releases());
+        let artifacts = match self.read_links(inventory, &directory) {
+            Ok(artifacts) => artifacts,
+            Err(failure) => return self.remarks.unread.push(format!("release {number} left out: {failure}")),
+        };
+        if inventory.listing.insert(Release { number, artifacts }).is_err() {
+            inventory.surplus += 1;
+            self.remarks.foreign.push(format!("release {number} left out: there are more than {MAX_RELEASES}"));
+        }
+    }
+
+    fn read_links(
         &mut self,
-        files: &impl Files,
-        layout: &Layout,
-        listing: &mut Listing,
-        number: u32,
-    ) -> Result<(), Failure> {
-        let directory = format!("{}/{number}", layout.releases());
-        let mut artifacts = heapless::Vec::<Artifact, MAX_ARTIFACTS>::new();
+        inventory: &mut Inventory,
+        directory: &str,
+    ) -> Result<heapless::Vec<Artifact, MAX_ARTIFACTS>, Failure> {
+        let mut artifacts = heapless::Vec::new();
         let mut foreign = Vec::new();
-        for Entry { name, kind } in list(files, &directory, &mut self.oddities)?.unwrap_or_default() {
-            let target = match kind {
-                Kind::Link => Some(files.read_link(&format!("{directory}/{name}"))),
+        for Entry { name, kind } in self.list(directory)?.unwrap_or_default() {
+            let path = format!("{directory}/{name}");
+            let artifact = match kind {
+                Kind::Link => match self.files.read_link(&path) {
+                    Err(Errno::ILSEQ) => None,
+                    target => self
+                        .layout
+                        .parse_link_target(&target.doing(|| format!("reading the link {}", self.files.show(&path)))?),
+                },
                 Kind::File | Kind::Directory | Kind::Special | Kind::Unnameable => None,
             };
-            let artifact = target.and_then(Result::ok).and_then(|target| layout.parse_link_target(&target));
             let ours = artifact.filter(|artifact| artifact.name.as_str() == name);
             if ours.is_none_or(|artifact| artifacts.push(artifact).is_err()) {
                 foreign.push(name);
             }
         }
-        self.leave_out(files, &directory, foreign, "no links to an artifact of that name");
-        if listing.insert(Release { number, artifacts }).is_err() {
-            self.leave_out_release(number, &format!("there are more than {MAX_RELEASES}"));
-        }
-        Ok(())
-    }
-
-    fn leave_out_release(&mut self, number: u32, because: &str) {
-        self.foreign += 1;
-        self.oddities.push(format!("release {number} left out: {because}"));
+        const ONE: &str = "no link to an artifact of that name";
+        self.leave_out(inventory, directory, foreign, "no links to an artifact of that name", ONE);
+        Ok(artifacts)
     }
 
     /// One line for all that was left out of a directory; its first name is enough to go and look.
-    fn leave_out(&mut self, files: &impl Files, directory: &str, mut names: Vec<String>, because: &str) {
+    fn leave_out(&mut self, inventory: &mut Inventory, directory: &str, mut names: Vec<String>, many: &str, one: &str) {
         names.sort();
-        if let [first, ..] = &names[..] {
-            let count = names.len();
-            self.foreign = self.foreign.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-            self.oddities.push(format!("{}: left out {count} that are {because}: {first}", files.show(directory)));
-        }
-    }
-}
-
-fn read_marks(files: &impl Files, inventory: &mut Inventory) -> Result<(), Failure> {
-    for Entry { name, .. } in list(files, STATE, &mut Vec::new())?.unwrap_or_default() {
-        if let Some((mark, id)) = Mark::parse(&name)
-            && !inventory.marks.insert(mark, id)
-        {
-            return Err(Failure::new(format!("{}: it holds more than {MAX_RELEASES} marks", files.show(STATE))));
-        }
-    }
-    Ok(())
-}
-
-fn read_leftovers(files: &impl Files, layout: &Layout, inventory: &mut Inventory) -> Result<(), Failure> {
-    for (path, leftover) in [
-        (tree::next(layout.releases()), Leftover::Releases),
-        (tree::next(layout.latest()), Leftover::Latest),
-        (tree::next(CONFIG), Leftover::Config),
-    ] {
-        match files.look(&path) {
-            // There is room for these three.
-            Ok(_) => inventory.leftovers.push(leftover).unwrap_or_default(),
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(error) => return Err(error).doing(|| format!("looking at {}", files.show(&path))),
-        }
-    }
-    Ok(())
-}
-
-fn read_artifacts(
-    files: &impl Files,
-    layout: &Layout,
-    inventory: &mut Inventory,
-    oddities: &mut Vec<String>,
-) -> Result<(), Failure> {
-    for Entry { name, .. } in list(files, layout.artifacts(), oddities)?.unwrap_or_default() {
-        let directory = format!("{}/{name}", layout.artifacts());
-        let Ok(name) = name.parse::<menagerie::Name>() else { continue };
-        let entries = match files.look(&directory).doing(|| format!("looking at {}", files.show(&directory)))? {
-            (Kind::Directory, _) => list(files, &directory, oddities)?.unwrap_or_default(),
-            _ => continue,
+        let shown = self.files.show(directory);
+        let line = match &names[..] {
+            [] => return,
+            [name] => format!("{shown}: left out {}, which is {one}", name.escape_debug()),
+            [first, ..] => {
+                format!("{shown}: left out {} that are {many}, the first is {}", names.len(), first.escape_debug())
+            }
         };
-        for Entry { name: file, kind } in entries {
-            let artifact = |version| Artifact { name: name.clone(), version };
-            let path = format!("{directory}/{file}");
-            // Beyond what an inventory holds, orphans and leftovers wait for the next run.
-            match (parse_part(&file), file.parse()) {
-                (Some(version), _) => inventory.leftovers.push(Leftover::Part(artifact(version))).unwrap_or_default(),
-                (None, Ok(version)) if kind == Kind::File => {
-                    let (_, size) = files.look(&path).doing(|| format!("looking at {}", files.show(&path)))?;
-                    inventory.stored.push(Stored { artifact: artifact(version), size }).unwrap_or_default();
-                }
-                _ => oddities.push(format!("{} left out: it is no artifact", files.show(&path))),
+        inventory.foreign = inventory.foreign.saturating_add(u32::try_from(names.len()).unwrap_or(u32::MAX));
+        self.remarks.foreign.push(line);
+    }
+
+    fn read_marks(&mut self, inventory: &mut Inventory) {
+        for Entry { name, .. } in self.list_or_say(STATE) {
+            if let Some((mark, id)) = Mark::parse(&name) {
+                inventory.marks.insert(mark, id);
+            }
+        }
+        if inventory.marks.more {
+            let state = self.files.show(STATE);
+            self.remarks
+                .oddities
+                .push(format!("{state}: it holds more than {MAX_RELEASES} marks, so nothing is pruned"));
+        }
+    }
+
+    fn read_leftovers(&mut self, inventory: &mut Inventory) {
+        for (path, leftover) in [
+            (tree::next(self.layout.releases()), Leftover::Releases),
+            (tree::next(self.layout.latest()), Leftover::Latest),
+        ] {
+            match self.files.look(&path) {
+                // There is room for these two.
+                Ok(_) => inventory.leftovers.push(leftover).unwrap_or_default(),
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => self.remarks.unread.push(self.looking_at(&path, error)),
             }
         }
     }
-    Ok(())
-}
 
-/// What stands in a directory, by name; `None` where there is no such directory.
-fn list(files: &impl Files, directory: &str, oddities: &mut Vec<String>) -> Result<Option<Vec<Entry>>, Failure> {
-    let mut entries = match files.list(directory, ENOUGH) {
-        Err(Errno::NOENT) => return Ok(None),
-        entries => entries.doing(|| format!("listing {}", files.show(directory)))?,
-    };
-    if entries.len() == ENOUGH {
-        oddities.push(format!("{}: only the first {ENOUGH} names were looked at", files.show(directory)));
+    /// First those that the releases have, for which there is room; then whatever else stands there.
+    fn read_artifacts(&mut self, inventory: &mut Inventory) {
+        let named: Vec<Artifact> =
+            inventory.listing.releases().iter().flat_map(|release| &release.artifacts).cloned().collect();
+        for artifact in named {
+            self.read_artifact(inventory, artifact);
+        }
+        for Entry { name, kind } in self.list_or_say(self.layout.artifacts()) {
+            let directory = format!("{}/{name}", self.layout.artifacts());
+            match (kind, name.parse::<Name>()) {
+                (Kind::Directory, Ok(name)) => self.read_versions(inventory, &directory, &name),
+                _ => self.leave_out_artifact(&directory, "it is no directory of an artifact"),
+            }
+        }
     }
-    entries.sort();
-    Ok(Some(entries))
+
+    fn read_versions(&mut self, inventory: &mut Inventory, directory: &str, name: &Name) {
+        for Entry { name: file, kind } in self.list_or_say(directory) {
+            let artifact = |version| Artifact { name: name.clone(), version };
+            let path = format!("{directory}/{file}");
+            match (parse_part(&file), file.parse()) {
+                (Some(version), _) => self.read_part(inventory, &path, artifact(version)),
+                (None, Ok(version)) if kind == Kind::File => self.read_artifact(inventory, artifact(version)),
+                (None, Ok(version)) => {
+                    self.leave_out_artifact(&path, "it is no file");
+                    // One that does not fit is noticed when it is to be written.
+                    inventory.taken.push(artifact(version)).unwrap_or_default();
+                }
+                (None, Err(_)) => self.leave_out_artifact(&path, "it has not the name of a version"),
+            }
+        }
+    }
+
+    fn read_artifact(&mut self, inventory: &mut Inventory, artifact: Artifact) {
+        let path = self.layout.artifact(&artifact);
+        if inventory.stored(&artifact).is_some() {
+            return;
+        }
+        match self.files.look(&path) {
+            Ok(Look { kind: Kind::File, size, takes, mode }) => {
+                if inventory.stored.push(Stored { artifact, size, takes, mode }).is_err() {
+                    self.leave_out_artifact(&path, "there are too many");
+                }
+            }
+            // It is missing, and whoever lists its release says so.
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(error) => self.remarks.unread.push(self.looking_at(&path, error)),
+        }
+    }
+
+    fn read_part(&mut self, inventory: &mut Inventory, path: &str, artifact: Artifact) {
+        match self.files.look(path) {
+            // Beyond what there is room for, leftovers wait for the next run.
+            Ok(look) => inventory.leftovers.push(Leftover::Part(artifact, look.takes)).unwrap_or_default(),
+            Err(error) => self.remarks.unread.push(self.looking_at(path, error)),
+        }
+    }
+
+    fn leave_out_artifact(&mut self, path: &str, because: &str) {
+        self.remarks.oddities.push(format!("{} left out: {because}", self.files.show(path)));
+    }
+
+    fn looking_at(&self, path: &str, error: Errno) -> String {
+        format!("looking at {}: {}", self.files.show(path), error.words())
+    }
+
+    /// What stands in a directory, by name; `None` where there is no such directory.
+    fn list(&mut self, directory: &str) -> Result<Option<Vec<Entry>>, Failure> {
+        let mut entries = match self.files.list(directory, ENOUGH) {
+            Err(Errno::NOENT) => return Ok(None),
+            entries => entries.doing(|| format!("listing {}", self.files.show(directory)))?,
+        };
+        if entries.len() == ENOUGH {
+            let shown = self.files.show(directory);
+            self.remarks.oddities.push(format!("{shown}: only the first {ENOUGH} names were looked at"));
+        }
+        entries.sort();
+        Ok(Some(entries))
+    }
+
+    /// The same; what cannot be read is said.
+    fn list_or_say(&mut self, directory: &str) -> Vec<Entry> {
+        match self.list(directory) {
+            Ok(entries) => entries.unwrap_or_default(),
+            Err(failure) => {
+                self.remarks.unread.push(failure.to_string());
+                Vec::new()
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Trees that change as a whole: the next one is built beside the present one, takes its place in one exchange, and only
 //! then the old one is removed. GRUB reads the disk without replaying the journal, which is what the checkpoints are for.
 
-use super::files::{Files, Kind, parent};
+use super::files::{Files, Kind, Look, parent};
 use crate::failure::{Doing, Failure};
 use menagerie::layout::NEW;
 use rustix::io::Errno;
@@ -35,7 +35,7 @@ pub fn replace<F: Files>(
 pub fn turn(files: &impl Files, place: &str) -> Result<(), Failure> {
     let (next, directory) = (next(place), parent(place));
     let doing = || format!("exchanging {} and {}", files.show(&next), files.show(place));
-    let checkpoint = || files.checkpoint().doing(|| format!("checkpointing {}", files.show("")));
+    let checkpoint = || files.checkpoint().map(drop).doing(|| format!("checkpointing {}", files.show("")));
     let sync = || files.sync_directory(directory).doing(|| format!("syncing {}", files.show(directory)));
     sync()?;
     checkpoint()?;
@@ -57,7 +57,7 @@ fn remove_below(files: &impl Files, path: &str, deepest: usize) -> Result<(), Fa
     let doing = || format!("removing {}", files.show(path));
     match files.look(path) {
         Err(Errno::NOENT) => return Ok(()),
-        Ok((Kind::Directory, _)) => {}
+        Ok(Look { kind: Kind::Directory, .. }) => {}
         Ok(_) => return files.remove_file(path).doing(doing),
         Err(error) => return Err(error).doing(doing),
     }
@@ -76,7 +76,8 @@ fn remove_below(files: &impl Files, path: &str, deepest: usize) -> Result<(), Fa
                 Kind::File | Kind::Link | Kind::Special => {
                     files.remove_file(&path).doing(|| format!("removing {}", files.show(&path)))?;
                 }
-                Kind::Unnameable => return Err(Errno::ILSEQ).doing(|| format!("removing {}", files.show(&path))),
+                // All of them at once; one that is a directory is an error.
+                Kind::Unnameable => files.remove_unnameable(parent(&path)).doing(doing)?,
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The command as it is called: the real binary on real directories, every exit code and what it says.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -173,8 +173,7 @@ fn half_states_are_finished_by_the_next_change_without_a_hand() {
     place.put("artifacts/vm_root/.3.part", "half a ro");
     place.link("releases.new/0/vm_root", "../../artifacts/vm_root/3");
     place.link("latest.new", "releases/0");
-    place.put("config.new/templates/etc/hostname", "web1");
-    assert_eq!(place.done("status").matches("left half done").count(), 4);
+    assert_eq!(place.done("status").matches("left half done").count(), 3);
     place.done("reap");
     assert_eq!(place.tree(), whole);
 
@@ -211,8 +210,8 @@ fn what_is_refused_is_said_and_changes_nothing() {
             1,
             "kernel 6.12 is there with other bytes, and a release needs it: give the new one another version",
         ),
-        ("add kernel=7@nowhere vm_root=2", 1, "opening the file for kernel 7: nowhere: No such file or directory"),
-        ("add kernel=7@folder vm_root=2", 1, "opening the file for kernel 7: folder is not a file"),
+        ("add kernel=7@nowhere vm_root=2", 1, "opening nowhere for kernel: no such file or directory"),
+        ("add kernel=7@folder vm_root=2", 1, "opening folder for kernel: it is not a file"),
         ("add kernel=6.12 kernel=6.12", 1, "kernel 6.12 is given twice"),
         ("add kernel=../1@new", 2, "kernel=../1@new: the version \"../1\" begins with a dot"),
         ("add", 2, "add needs at least one NAME=VERSION@FILE"),
@@ -233,13 +232,10 @@ fn what_is_none_of_ours_stops_a_rotation_and_is_named() {
     let before = place.tree();
     let said = place.fails("rollback", 1);
     assert!(
-        said.contains("1 things below the releases are none of ours, and would be lost or lose what they need"),
+        said.contains("one thing below the releases is none of ours, and would be lost or lose what it needs"),
         "{said}"
     );
-    assert!(
-        said.contains("disk/releases/1: left out 1 that are no links to an artifact of that name: notes"),
-        "{said}"
-    );
+    assert!(said.contains("disk/releases/1: left out notes, which is no link to an artifact of that name"), "{said}");
     assert_eq!(place.tree(), before);
     fs::remove_file(place.disk("releases/1/notes")).unwrap();
     fs::remove_file(place.disk("latest")).unwrap();
@@ -256,7 +252,7 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
     assert_eq!(
         place.done("add kernel=6.12 vm_root=3@third --retain 1 --dry-run"),
         "checkpoint the journal\nwrite vm_root 3 (10 bytes)\nbuild the next tree of releases\n  0: kernel 6.12, vm_root 3\n  \
-         1: kernel 6.12, vm_root 2\nlet it take the present one's place\nremove the old tree of releases\nremove vm_root 1 \
+         1: kernel 6.12, vm_root 2\nexchange the next tree of releases and the present one\nremove the old tree of releases\nremove vm_root 1 \
          (8 bytes)\n"
     );
     assert_eq!(place.done("reap --dry-run"), "nothing to do\n");
@@ -266,11 +262,15 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
 #[test]
 fn pinned_releases_and_orphans_can_be_kept() {
     let place = two_releases();
-    place.done("pin 1");
+    assert!(place.done("pin 1").ends_with(": kernel 6.12, vm_root 1 is pinned\n"));
     assert!(place.done("status").contains("pinned         release 1, 51e4a8e46761a96d: kernel 6.12, vm_root 1\n"));
     place.done("reap --retain 0");
     assert_eq!(place.done("").matches("Release").count(), 2);
-    place.done("unpin 1");
+    assert!(place.done("unpin 1").ends_with(": kernel 6.12, vm_root 1 is not pinned\n"));
+    place.put("dock0/state/pinned-0123456789abcdef", "");
+    assert!(place.done("status").contains("pinned         0123456789abcdef, which is not on the disk"));
+    place.done("unpin 0123456789abcdef");
+    assert!(!place.disk("dock0/state/pinned-0123456789abcdef").exists());
     place.done("reap --retain 0 --keep-orphans");
     assert_eq!(place.done(""), "Release: 0\n  kernel: 6.12\n  vm_root: 2\n\nOrphans:\n  vm_root\n    1\n");
     place.done("reap");
@@ -303,7 +303,7 @@ fn verify_says_what_is_wrong_with_which_file() {
     let (said, remarks) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(3));
     for fault in [
-        "disk/releases/0: left out 1 that are no links to an artifact of that name: notes",
+        "disk/releases/0: left out notes, which is no link to an artifact of that name",
         "disk/latest is missing or does not point at releases/0",
         "disk/releases/1/vm_root points at disk/artifacts/vm_root/1, which is not there",
         "disk/artifacts/kernel/6.12 has 5 bytes, and had 8 when it came",
@@ -339,8 +339,9 @@ fn programs_read_json() {
     assert_eq!(read("rollback --json")["releases"][0]["id"], "51e4a8e46761a96d");
     let verified = read("verify --json");
     assert_eq!(verified["faults"], serde_json::json!([]));
-    assert_eq!(verified["artifacts"][0]["whole"], serde_json::Value::Null, "nobody wrote down what the orphan was");
-    let root = &verified["artifacts"][2];
+    let named = |name: &str| verified["artifacts"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+    assert_eq!(named("cat")["whole"], serde_json::Value::Null, "nobody wrote down what the orphan was");
+    let root = named("vm_root");
     assert_eq!((&root["name"], &root["size"], &root["whole"]), (&"vm_root".into(), &8.into(), &true.into()));
     assert_eq!(root["sha256"].as_str().unwrap().len(), 64);
 }
@@ -365,12 +366,20 @@ fn what_runs_is_never_pruned() {
     call("add v=2@f");
     let listed: serde_json::Value = serde_json::from_str(&call("--json")).unwrap();
     let id = listed["releases"][1]["id"].as_str().unwrap();
-    place.file("release", &format!("{id}\n"));
+    let device = fs::metadata(place.directory.path().join("bootmnt")).unwrap().dev();
+    place.file("release", &format!("{id} {device}\n"));
     assert!(call("status").starts_with(&format!("running        release 1, {id}: v 1\n")));
-    call("reap --retain 0");
-    assert_eq!(call("").matches("Release").count(), 2);
+    // However the directory is called.
+    symlink("bootmnt", place.directory.path().join("link")).unwrap();
+    for root in ["bootmnt", "bootmnt/.", "./link"] {
+        place.done(&format!("--root {root} reap --retain 0"));
+        assert_eq!(call("").matches("Release").count(), 2, "{root}");
+    }
+    place.file("release", &format!("{id} {}\n", device + 1));
+    assert!(call("status").starts_with("running        no release of this disk\n"), "another disk's");
     place.file("release", "nonsense");
-    assert_eq!(place.fails("--root bootmnt reap", 1), "menagerie: release holds no release's id\n");
+    call("reap --retain 0");
+    assert_eq!(call("").matches("Release").count(), 1);
 }
 
 #[test]
@@ -387,4 +396,91 @@ fn init_has_it_as_its_first_word_and_a_closed_output_is_an_error() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said, "menagerie: writing to standard output: no space left on device\n");
     assert_eq!(init().output().unwrap().status.code(), Some(2), "init by hand is for nobody");
+}
+
+/// A wrong word must not cost anything.
+#[test]
+fn artifacts_without_any_release_are_not_orphans() {
+    let place = two_releases();
+    let before = place.tree();
+    for words in ["reap --releases rels", "add x=1@new --releases rels"] {
+        let said = place.fails(words, 1);
+        assert!(said.contains("there is no release, but there are 3 artifacts, which would all be removed"), "{said}");
+        assert_eq!(place.tree(), before);
+    }
+    for words in ["reap --artifacts releases.new", "reap --releases dock0/state", "add v=1@new --latest config"] {
+        assert!(place.fails(words, 2).contains("must lie outside of one another"), "{words}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_latest_is_not_removed() {
+    let place = two_releases();
+    fs::remove_file(place.disk("latest")).unwrap();
+    place.put("latest/precious", "mine");
+    assert!(place.fails("rollback", 1).contains("latest is no link to a release: move it away first"));
+    assert!(place.disk("latest/precious").exists());
+    assert_eq!(place.call("verify").status.code(), Some(3));
+}
+
+#[test]
+fn an_artifact_can_be_made_from_one_that_is_removed() {
+    let place = two_releases();
+    place.put("artifacts/vm_root/9", "an orphan");
+    place.done("add kernel=6.12 vm_root=10@disk/artifacts/vm_root/9");
+    assert_eq!(fs::read_to_string(place.disk("artifacts/vm_root/10")).unwrap(), "an orphan");
+    assert!(!place.disk("artifacts/vm_root/9").exists());
+}
+
+#[test]
+fn a_mode_that_would_not_be_is_refused() {
+    let place = two_releases();
+    let said = place.fails("add kernel=6.12@k vm_root=1 --mode kernel=0600", 1);
+    assert!(said.contains("kernel 6.12 is there with the mode 0644: give the new one another version"), "{said}");
+    let said = place.fails("add kernel=6.12 vm_root=1 --mode kernel=0600", 2);
+    assert!(said.contains("--mode kernel=0600: no new artifact with a file has this name"), "{said}");
+    place.done("add kernel=7@k vm_root=1 --mode kernel=0400");
+    assert_eq!(fs::metadata(place.disk("artifacts/kernel/7")).unwrap().permissions().mode() & 0o777, 0o400);
+}
+
+#[test]
+fn a_change_that_is_made_is_never_called_undone() {
+    let place = two_releases();
+    let newest = || place.done("").lines().nth(2).unwrap().to_string();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(place.directory.path().join("menagerie"));
+    let output = command.args(["rollback", "--root"]).arg(place.disk("")).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("menagerie: done, but: writing to standard output: no space left on device\n"), "{said}");
+    assert_eq!(newest(), "  vm_root: 1");
+    // Nothing is changed where something cannot be read, and the way to go on does not depend on numbers.
+    fs::create_dir(place.disk("dock0")).unwrap();
+    fs::write(place.disk("dock0/state"), "a file").unwrap();
+    let said = place.fails("rollback", 1);
+    assert!(said.contains("disk/dock0/state: not a directory; nothing is changed on such grounds"), "{said}");
+    assert_eq!(newest(), "  vm_root: 1");
+}
+
+#[test]
+fn names_from_the_disk_are_no_orders_to_a_terminal() {
+    let place = two_releases();
+    place.put("releases/0/\u{1b}[2J", "");
+    place.put("artifacts/\u{1b}[31m", "");
+    let output = place.call("verify");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(!said.contains(&0x1b), "{}", String::from_utf8_lossy(&said));
+    assert!(String::from_utf8_lossy(&said).contains("\\u{1b}[2J"));
+}
+
+#[test]
+fn what_lacks_an_artifact_is_said_before_it_boots() {
+    let place = two_releases();
+    fs::remove_file(place.disk("artifacts/vm_root/2")).unwrap();
+    let status = place.done("status");
+    assert!(status.contains("kernel 6.12, vm_root 2 (incomplete: vm_root 2 is missing)"), "{status}");
+    fs::remove_dir_all(place.disk("releases/0")).unwrap();
+    let output = place.call("verify");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("FAULT: disk/latest points at releases/0, which is not there"), "{said}");
 }

@@ -5,7 +5,7 @@ use crate::operation::{ConfigFile, NewArtifact};
 use crate::releases::{self, KEEP};
 use anyhow::{Context, Result, anyhow, ensure};
 use init::store::files::{Files, parent};
-use init::store::{Disk, tree};
+use init::store::{Disk, Lock, tree};
 use init::{command, failure::Doing, failure::Failure};
 use menagerie::layout::{CONFIG, LATEST};
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ pub fn roll_back(boot: &Path) -> Result<()> {
 /// Replaces the configuration.
 pub fn configure(boot: &Path, files: &[ConfigFile]) -> Result<()> {
     let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
-    disk.lock().map_err(as_error)?;
+    ensure!(disk.lock(Lock::ToChange).map_err(as_error)?, "somebody else changes the disk");
     tree::replace(&disk, CONFIG, |disk, next| build(disk, next, files)).map_err(as_error)
 }
 
@@ -63,9 +63,10 @@ fn build(disk: &Disk, next: &str, files: &[ConfigFile]) -> Result<(), Failure> {
                 disk.make_directory(&directory).doing(|| doing(&directory))?;
             }
         }
-        let mut file = disk.create(&path, 0o644, bytes.len() as u64).doing(|| doing(&path))?;
+        let mut file = disk.create(&path, bytes.len() as u64).doing(|| doing(&path))?;
         disk.write(&mut file, bytes).doing(|| doing(&path))?;
         disk.finish(file).doing(|| doing(parent(&path)))?;
+        disk.set_mode(&path, 0o644).doing(|| doing(&path))?;
     }
     directories.iter().rev().try_for_each(|directory| disk.sync_directory(directory).doing(|| doing(directory)))
 }
