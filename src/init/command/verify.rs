@@ -48,7 +48,9 @@ pub fn verify(disk: &Disk, options: &Options) -> Result<Ended, Failure> {
     for release in inventory.listing.releases() {
         found.check_release(disk, &inventory, release, options);
     }
-    for stored in &inventory.stored {
+    let mut all: Vec<&Stored> = inventory.stored.iter().collect();
+    all.sort_by_key(|stored| &stored.artifact);
+    for stored in all {
         if std::io::stderr().is_terminal() {
             complain(format_args!("reading {} ({})", stored.artifact, Megabytes(stored.size)));
         }
