@@ -1,5 +1,6 @@
 //! e2fsck: replays a journal as the kernel would on mounting, and says whether a file system is sound.
 
+use crate::bounded;
 use anyhow::Result;
 use dock0::tool::Tool;
 use std::path::Path;
@@ -13,10 +14,10 @@ pub fn require() -> Result<()> {
 
 /// Replays the journal of an image and does nothing else. An error is what e2fsck said.
 pub fn replay(image: &Path) -> Result<()> {
-    E2FSCK.run(E2FSCK.command().args(["-y", "-E", "journal_only"]).arg(image)).map(drop)
+    bounded::run(E2FSCK, |command| command.args(["-y", "-E", "journal_only"]).arg(image))
 }
 
 /// Looks at everything and changes nothing. An error is what was found.
 pub fn check(image: &Path) -> Result<()> {
-    E2FSCK.run(E2FSCK.command().arg("-fn").arg(image)).map(drop)
+    bounded::run(E2FSCK, |command| command.arg("-fn").arg(image))
 }

@@ -1,5 +1,6 @@
 //! GRUB's own code for reading ext4, as a program.
 
+use crate::bounded;
 use anyhow::Result;
 use dock0::tool::Tool;
 use std::path::Path;
@@ -14,5 +15,5 @@ pub fn require() -> Result<()> {
 /// Compares what GRUB reads in a directory of the image, links followed, with every file of a directory here. An error is
 /// what differs, in GRUB's words.
 pub fn compare(image: &Path, directory: &str, with: &Path) -> Result<()> {
-    GRUB_FSTEST.run(GRUB_FSTEST.command().arg(image).arg("cmp").arg(directory).arg(with)).map(drop)
+    bounded::run(GRUB_FSTEST, |command| command.arg(image).arg("cmp").arg(directory).arg(with))
 }

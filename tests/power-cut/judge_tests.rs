@@ -101,7 +101,7 @@ fn a_wrong_count_is_unclean_and_nothing_else() {
     let damage = |disk: &File| disk.write_all_at(&[1, 0], FREE_BLOCKS).expect("written");
     let judgement = Place::new().judge("new", &marker::block(1), damage).expect("judged");
     let unclean = judgement.unclean.clone().unwrap_or_default();
-    assert!(unclean.contains("e2fsck failed"), "{unclean}");
+    assert!(unclean.contains("e2fsck: ") && unclean.contains("Free blocks count wrong"), "{unclean}");
     assert_eq!(Judgement { unclean: None, ..judgement }, Judgement::default());
 }
 

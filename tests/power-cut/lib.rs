@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod boots;
+pub mod bounded;
 pub mod cuts;
 pub mod epochs;
 pub mod expected;

@@ -6,7 +6,7 @@ use crate::random::Random;
 use crate::recording::{Recording, Subject};
 use crate::scratch::{self, Scratch};
 use crate::tally::{Column, Row, weak_spot};
-use crate::{boots, fsck, grub, parallel};
+use crate::{boots, bounded, fsck, grub, parallel};
 use anyhow::{Context, Result, bail};
 use power_cut_guest::Sequence;
 use qemu::Bus;
@@ -94,8 +94,7 @@ impl Reel {
 impl Rig {
     /// Runs all of it and says how it goes on.
     pub fn run(&self) -> Result<Outcome> {
-        fsck::require()?;
-        grub::require()?;
+        bounded::require().and_then(|()| fsck::require()).and_then(|()| grub::require())?;
         println!("seed {}, recordings in {}", self.seed, self.recordings.display());
         let reels = self.record(&subjects())?;
         let mut rows: Vec<Row> = Sequence::ALL.map(Row::new).into();

@@ -41,7 +41,7 @@ impl Column {
     }
 }
 
-/// Where a naive sequence is known to break (DESIGN.md's figures, measured before this rig was built).
+/// Where a naive sequence is known to break; it may break elsewhere too.
 pub fn weak_spot(sequence: Sequence) -> Option<Column> {
     match sequence {
         Sequence::Symlink | Sequence::Exchange => Some(Column::Stale),
