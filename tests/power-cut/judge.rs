@@ -54,7 +54,7 @@ impl<'e> Judge<'e> {
     pub fn judge(&self, file: &File, path: &Path, raw: u128) -> Result<Judgement> {
         let done = read_marker(file)?;
         let known = self.seen_by_grub().get(&raw).cloned();
-        let seen = known.unwrap_or_else(|| self.see_as_grub(file, path, done));
+        let seen = known.map_or_else(|| self.see_as_grub(file, path, done), Ok)?;
         self.seen_by_grub().insert(raw, seen.clone());
         // To the end whatever was found before: each column of the table stands for itself.
         let unclean = fsck::replay(path).and_then(|()| fsck::check(path)).err().map(|error| format!("{error:#}"));
@@ -70,17 +70,23 @@ impl<'e> Judge<'e> {
         self.seen_by_grub.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn see_as_grub(&self, file: &File, path: &Path, done: u32) -> Sight {
-        let found = state::read(&View::raw(file, &self.library)?, self.expected.promise)?;
-        let stale = compare(&found, self.expected, done)?;
-        let directory = self.library.lay_out(&found.latest).map_err(|error| format!("latest: {error:#}"))?;
-        grub::compare(path, "/latest", &directory).map_err(|error| format!("GRUB's own code: {error:#}"))?;
-        Ok(stale)
+    fn see_as_grub(&self, file: &File, path: &Path, done: u32) -> Result<Sight> {
+        let found = self.read(file).and_then(|found| Ok((compare(&found, self.expected, done)?, found.latest)));
+        let (stale, latest) = match found {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(why)),
+        };
+        let directory = self.library.lay_out(&latest)?;
+        let compared = grub::compare(path, "/latest", &directory);
+        Ok(compared.map(|()| stale).map_err(|error| format!("GRUB's own code: {error:#}")))
+    }
+
+    fn read(&self, file: &File) -> Result<State, String> {
+        state::read(&View::raw(file, &self.library)?, self.expected.promise)
     }
 
     fn see_as_init(&self, file: &File, done: u32) -> Result<(), String> {
-        let found = state::read(&View::raw(file, &self.library)?, self.expected.promise)?;
-        compare(&found, self.expected, done)?.map_or(Ok(()), Err)
+        compare(&self.read(file)?, self.expected, done)?.map_or(Ok(()), Err)
     }
 }
 

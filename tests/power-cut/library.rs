@@ -57,9 +57,12 @@ impl Library {
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         for (name, artifact) in release {
             let known = shelves.known.iter().find(|(content, _)| *content == artifact.content);
-            let (_, bytes) = known.with_context(|| format!("{name} {} was never seen", artifact.version))?;
-            let file = directory.join(name);
-            fs::write(&file, &**bytes).with_context(|| format!("writing {}", file.display()))?;
+            let (content, bytes) = known.with_context(|| format!("{name} {} was never seen", artifact.version))?;
+            let (file, link) = (self.directory.join(&content.sha256), directory.join(name));
+            // Once for all releases that have it: this is memory.
+            let written = if file.exists() { Ok(()) } else { fs::write(&file, &**bytes) };
+            let linked = written.and_then(|()| fs::hard_link(&file, &link));
+            linked.with_context(|| format!("writing {}", link.display()))?;
         }
         shelves.releases.insert(key, directory.clone());
         Ok(directory)

@@ -14,9 +14,13 @@ const MEMORY: &str = "/dev/shm";
 /// The grain in which zeros are left out.
 const CHUNK: usize = 64 << 10;
 
-/// A temporary directory, in memory if possible.
+/// What all processors' images and the releases beside them need of it, and more; in a container it is often small.
+const ENOUGH: u64 = 1 << 30;
+
+/// A temporary directory, in memory if there is enough.
 pub fn directory() -> Result<TempDir> {
-    let directory = if Path::new(MEMORY).is_dir() { tempfile::tempdir_in(MEMORY) } else { tempfile::tempdir() };
+    let in_memory = rustix::fs::statvfs(MEMORY).is_ok_and(|space| space.f_bavail * space.f_frsize >= ENOUGH);
+    let directory = if in_memory { tempfile::tempdir_in(MEMORY) } else { tempfile::tempdir() };
     directory.context("making a temporary directory")
 }
 
