@@ -20,6 +20,20 @@ pub enum Source {
         /// Whether the artifact stands already, with the same bytes.
         alike: bool,
     },
+    /// Somewhere on the network. What was fetched of it before is kept and taken up.
+    Remote {
+        /// In bytes.
+        size: u64,
+        /// Whether the artifact stands already, with the same bytes.
+        alike: bool,
+    },
+}
+
+impl Source {
+    /// Whether other bytes stand in the artifact's place, if anything does.
+    pub(crate) fn differs(self) -> bool {
+        matches!(self, Source::File { alike: false, .. } | Source::Remote { alike: false, .. })
+    }
 }
 
 /// A release that is to be installed: no artifact is in it twice.
@@ -61,6 +75,12 @@ impl NewRelease {
         }
         self.artifacts.push(artifact).map_err(|_| BadArtifact::TooMany)?;
         self.sources.push(source).map_err(|_| BadArtifact::TooMany)
+    }
+
+    /// Whether what is unfinished of an artifact will be taken up.
+    pub(crate) fn takes_up(&self, artifact: &Artifact) -> bool {
+        let mut all = self.artifacts.iter().zip(&self.sources);
+        all.any(|(mine, source)| mine == artifact && matches!(source, Source::Remote { alike: false, .. }))
     }
 
     /// Its artifacts.

@@ -158,7 +158,7 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
         Wish::Reap => plan.next = in_front(None, listed, kept)?,
         Wish::Pin(which) => {
             let id = find(listed, which)?.id();
-            plan.sweep(inventory);
+            plan.sweep(inventory, wish);
             if !inventory.marks.is_pinned(id) {
                 plan.push(Step::Mark(Mark::Pinned, id));
             }
@@ -166,7 +166,7 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
         }
         Wish::Unpin(which) => {
             let id = find_pinned(inventory, which)?;
-            plan.sweep(inventory);
+            plan.sweep(inventory, wish);
             if inventory.marks.is_pinned(id) {
                 plan.push(Step::Unmark(Mark::Pinned, id));
             }
@@ -183,7 +183,7 @@ impl<'a> Plan<'a> {
         let turn = self.turns(inventory);
         let orphans = if matches!(wish, Wish::Rollback(_)) { Orphans::Keep } else { policy.orphans };
         self.push(Step::Checkpoint);
-        self.sweep_all(inventory);
+        self.sweep_all(inventory, wish);
         if orphans == Orphans::RemoveFirst {
             self.remove(inventory, |artifact| !inventory.is_used(artifact));
         }
@@ -247,15 +247,24 @@ impl<'a> Plan<'a> {
     }
 
     /// For a wish that leaves the releases as they are.
-    fn sweep(&mut self, inventory: &'a Inventory) {
+    fn sweep(&mut self, inventory: &'a Inventory, wish: Wish<'_>) {
         if !inventory.leftovers.is_empty() {
             self.push(Step::Checkpoint);
-            self.sweep_all(inventory);
+            self.sweep_all(inventory, wish);
         }
     }
 
-    fn sweep_all(&mut self, inventory: &'a Inventory) {
-        inventory.leftovers.iter().for_each(|leftover| self.push(Step::Sweep(leftover)));
+    /// Everything but what the wish goes on with.
+    fn sweep_all(&mut self, inventory: &'a Inventory, wish: Wish<'_>) {
+        for leftover in &inventory.leftovers {
+            let taken_up = match (wish, leftover) {
+                (Wish::Install(new), Leftover::Part(artifact, _)) => new.takes_up(artifact),
+                _ => false,
+            };
+            if !taken_up {
+                self.push(Step::Sweep(leftover));
+            }
+        }
     }
 
     /// Removes the artifacts that fit and that no release of `next` has.
@@ -271,12 +280,17 @@ impl<'a> Plan<'a> {
     /// Writes what is not there, and anew what is there with other bytes and belongs to no release.
     fn write(&mut self, inventory: &'a Inventory, new: &'a NewRelease) {
         for (artifact, source) in new.artifacts.iter().zip(&new.sources) {
-            let (Source::File { size, mode, alike }, stored) = (source, inventory.stored(artifact)) else { continue };
-            if let Some(stored) = stored.filter(|_| !alike) {
+            let (size, mode) = match source {
+                Source::Standing => continue,
+                Source::File { size, mode, .. } => (*size, mode.unwrap_or(MODE)),
+                Source::Remote { size, .. } => (*size, MODE),
+            };
+            let stored = inventory.stored(artifact);
+            if let Some(stored) = stored.filter(|_| source.differs()) {
                 self.push(Step::Remove(stored));
             }
-            if stored.is_none() || !alike {
-                self.push(Step::Write(artifact, *size, mode.unwrap_or(MODE)));
+            if stored.is_none() || source.differs() {
+                self.push(Step::Write(artifact, size, mode));
             }
         }
     }
@@ -332,7 +346,7 @@ fn check_new<'a>(inventory: &'a Inventory, new: &'a NewRelease) -> Result<(), Re
         match (source, inventory.stored(artifact)) {
             (_, None) if inventory.taken.contains(artifact) => return Err(Refused::Taken(artifact)),
             (Source::Standing, None) => return Err(Refused::NotThere(artifact)),
-            (Source::File { alike: false, .. }, Some(_)) if inventory.is_used(artifact) => {
+            (source, Some(_)) if source.differs() && inventory.is_used(artifact) => {
                 return Err(Refused::Differs(artifact));
             }
             (Source::File { alike: true, mode: Some(mode), .. }, Some(stored)) if stored.mode != *mode => {

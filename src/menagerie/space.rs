@@ -100,7 +100,7 @@ pub fn on_disk(size: u64) -> u64 {
 /// Whether the plan for a wish fits into what is free.
 pub fn check(plan: &Plan<'_>, inventory: &Inventory, wish: Wish<'_>, free: Free) -> Result<(), Short> {
     let mut account = Account { free: free.bytes, reserve: free.reserve, ..Account::default() };
-    plan.steps.iter().for_each(|step| account.book(step, plan));
+    plan.steps.iter().for_each(|step| account.book(step, plan, inventory));
     let Account { needed, missing, inodes, .. } = account;
     if inodes > free.inodes {
         return Err(Short::Inodes { needed: inodes, free: free.inodes });
@@ -123,11 +123,21 @@ struct Account {
 }
 
 impl Account {
-    fn book(&mut self, step: &Step, plan: &Plan<'_>) {
+    fn book(&mut self, step: &Step, plan: &Plan<'_>, inventory: &Inventory) {
         match step {
             Step::Sweep(Leftover::Part(_, takes)) => self.gain(*takes),
             Step::Remove(stored) => self.gain(stored.takes),
-            Step::Write(_, size, _) => {
+            Step::Write(artifact, size, _) => {
+                // What is there of it already, and is not swept, has its room.
+                let part = inventory.leftovers.iter().find_map(|leftover| match leftover {
+                    Leftover::Part(part, takes)
+                        if part == *artifact && !plan.steps.contains(&Step::Sweep(leftover)) =>
+                    {
+                        Some(*takes)
+                    }
+                    Leftover::Releases | Leftover::Latest | Leftover::Part(..) => None,
+                });
+                self.gain(part.unwrap_or_default());
                 let slack = if core::mem::replace(&mut self.wrote, true) { 0 } else { SLACK };
                 self.take(on_disk(*size).saturating_add(BLOCK).saturating_add(slack)); // and its directory
                 self.inodes = self.inodes.saturating_add(2);
@@ -170,7 +180,7 @@ fn reaped(inventory: &Inventory, wish: Wish<'_>, retain: u32, free: Free) -> Opt
     let mut account = Account { free: free.bytes, reserve: free.reserve, ..Account::default() };
     let mut frees = 0_u64;
     for step in &reap.steps {
-        account.book(step, &reap);
+        account.book(step, &reap, inventory);
         if let Step::Remove(stored) = step
             && inventory.is_used(&stored.artifact)
         {
@@ -265,6 +275,23 @@ mod tests {
             let plan = crate::plan(&inventory, Wish::Install(&wish), Policy { orphans, retain: 5 }).unwrap();
             assert_eq!(check(&plan, &inventory, Wish::Install(&wish), free(0)).is_ok(), want, "{orphans:?}");
         }
+    }
+
+    /// What was fetched of an artifact before is not swept, and its room is not wanted twice.
+    #[test]
+    fn what_is_taken_up_has_its_room() {
+        let mut inventory = inventory(&["vm_root/1"], MIB);
+        let part = Leftover::Part(crate::plan_tests::artifact("vm_root/2"), 8 * MIB);
+        inventory.leftovers.push(part.clone()).unwrap();
+        let mut wish = new(&["vm_root/2"], 8 * MIB);
+        wish.sources[0] = crate::Source::Remote { size: 8 * MIB, alike: false };
+        let plan = plan_of(&inventory, Wish::Install(&wish));
+        assert!(!plan.steps.contains(&Step::Sweep(&part)));
+        assert_eq!(check(&plan, &inventory, Wish::Install(&wish), free(MIB)), Ok(()));
+        let mut inventory = inventory.clone();
+        inventory.leftovers.clear();
+        let plan = plan_of(&inventory, Wish::Install(&wish));
+        assert!(check(&plan, &inventory, Wish::Install(&wish), free(MIB)).is_err());
     }
 
     /// A full disk can be reaped and rolled back as long as there is a reserve for directories.

@@ -5,6 +5,7 @@ use super::{Ended, complain, report, running, say};
 use crate::failure::{Doing, Failure};
 use crate::store::apply::Event;
 use crate::store::change::{self, Change, Consent, Terms, Unmade};
+use crate::store::supply::Local;
 use crate::store::survey::{self, Remarks};
 use crate::store::{Checkpoint, Disk, Lock, Seal};
 use menagerie::space::Megabytes;
@@ -23,8 +24,9 @@ pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Fa
         return Err(Failure::new(format!("{root}: another menagerie is changing it; try again when that is done")));
     }
     let files = Sources::open(&options.files)?;
-    let sources = |artifact: &Artifact| files.read(artifact);
-    let terms = Terms { layout: &options.layout, policy: options.policy, running: running(disk)?, sources: &sources };
+    let read = |artifact: &Artifact| files.read(artifact);
+    let supply = Local(&read);
+    let terms = Terms { layout: &options.layout, policy: options.policy, running: running(disk)?, supply: &supply };
     let (mut shown, mut chosen, mut progress) = (String::new(), None, Progress::new());
     let mut show = |plan: &Plan, inventory: &Inventory, remarks: &Remarks| {
         remarks.all().for_each(complain);

@@ -2,15 +2,12 @@
 
 use super::artifact::{New, make_directories};
 use super::files::{Checkpoint, Files, Seal, parent};
+use super::supply::Supply;
 use super::tree;
 use crate::failure::{Doing, Failure};
 use menagerie::layout::STATE;
 use menagerie::{Artifact, Layout, Leftover, Plan, Step};
 use rustix::io::Errno;
-use std::io::{self, Read};
-
-/// Where the bytes of a new artifact come from, and how many they are.
-pub type Sources<'s> = dyn Fn(&Artifact) -> io::Result<(u64, Box<dyn Read>)> + 's;
 
 /// What is happening, for whoever tells it.
 pub enum Event<'e, 'p> {
@@ -26,12 +23,12 @@ pub enum Event<'e, 'p> {
 
 /// Carries out one step. After a failure the releases are as they were or as they shall be, and the same wish planned again
 /// goes on from there.
-pub fn take(
-    files: &impl Files,
+pub fn take<F: Files>(
+    files: &F,
     layout: &Layout,
     plan: &Plan,
     step: &Step,
-    sources: &Sources,
+    supply: &dyn Supply<F>,
     tell: &mut dyn FnMut(Event),
 ) -> Result<(), Failure> {
     match *step {
@@ -46,9 +43,8 @@ pub fn take(
             files.remove_file(&path).doing(|| format!("removing {}", files.show(&path)))
         }
         Step::Write(artifact, size, mode) => {
-            let (_, mut source) = sources(artifact).doing(|| format!("opening what {artifact} is made from"))?;
             let new = New { artifact, size, mode };
-            let seal = new.write(files, layout, &mut *source, &mut |bytes| tell(Event::Written(bytes)))?;
+            let seal = supply.bring(files, layout, &new, &mut |bytes| tell(Event::Written(bytes)))?;
             tell(Event::Done(artifact, seal));
             Ok(())
         }

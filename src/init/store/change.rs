@@ -1,13 +1,12 @@
 //! One change of the releases, from what somebody asks for to the last step of its plan.
 
-use super::apply::{Event, Sources, take};
-use super::files::{Files, Kind};
+use super::apply::{Event, take};
+use super::files::Files;
+use super::supply::Supply;
 use super::survey::{self, Remarks};
 use crate::failure::{Doing, Failure};
 use menagerie::plan::Orphans;
-use menagerie::{Artifact, Inventory, Layout, NewRelease, Plan, Policy, ReleaseId, Source, Step, Which, Wish, space};
-use rustix::io::Errno;
-use std::io::{self, ErrorKind, Read};
+use menagerie::{Artifact, Inventory, Layout, NewRelease, Plan, Policy, ReleaseId, Step, Which, Wish, space};
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -40,18 +39,20 @@ pub enum Origin {
     Standing,
     /// In a file; the artifact gets this mode, if one was said.
     File(Option<u32>),
+    /// On the network.
+    Remote,
 }
 
 /// How a change is made.
-pub struct Terms<'t> {
+pub struct Terms<'t, F> {
     /// Where things stand.
     pub layout: &'t Layout,
     /// What is kept.
     pub policy: Policy,
     /// The release that this machine runs from.
     pub running: Option<ReleaseId>,
-    /// The bytes of new artifacts.
-    pub sources: &'t Sources<'t>,
+    /// Where new artifacts come from.
+    pub supply: &'t dyn Supply<F>,
 }
 
 /// Whether a plan is carried out.
@@ -89,9 +90,9 @@ impl From<Failure> for Unmade {
 
 /// Makes a change. `show` sees the plan, what it was made from, and what was left out of that, before its first step, and may
 /// withhold its consent; `tell` hears each step.
-pub fn make(
-    files: &impl Files,
-    terms: &Terms,
+pub fn make<F: Files>(
+    files: &F,
+    terms: &Terms<F>,
     change: &Change,
     show: &mut dyn FnMut(&Plan, &Inventory, &Remarks) -> Consent,
     tell: &mut dyn FnMut(Event),
@@ -119,9 +120,9 @@ pub fn make(
 }
 
 /// The plan; where there is no room for it, one that removes orphans first.
-fn plan_with_room<'a>(
-    files: &impl Files,
-    terms: &Terms,
+fn plan_with_room<'a, F: Files>(
+    files: &F,
+    terms: &Terms<F>,
     wish: Wish<'a>,
     inventory: &'a Inventory,
     remarks: &Remarks,
@@ -145,11 +146,11 @@ fn plan_with_room<'a>(
 }
 
 /// Takes the steps. Once the trees have changed places the change is made, whatever comes after.
-fn carry_out(files: &impl Files, terms: &Terms, plan: &Plan, tell: &mut dyn FnMut(Event)) -> Result<(), Unmade> {
+fn carry_out<F: Files>(files: &F, terms: &Terms<F>, plan: &Plan, tell: &mut dyn FnMut(Event)) -> Result<(), Unmade> {
     let turn = plan.steps.iter().rposition(|step| matches!(step, Step::Turn | Step::Link));
     for (place, step) in plan.steps.iter().enumerate() {
         tell(Event::Begins(step));
-        if let Err(failure) = take(files, terms.layout, plan, step, terms.sources, tell) {
+        if let Err(failure) = take(files, terms.layout, plan, step, terms.supply, tell) {
             let turned = turn.is_some_and(|turn| place >= turn) && is_made(files, terms.layout, plan);
             return Err(if turned { Unmade::Uncleared(failure) } else { Unmade::Nothing(failure) });
         }
@@ -164,45 +165,12 @@ fn is_made(files: &impl Files, layout: &Layout, plan: &Plan) -> bool {
     listing.latest == Some(0) && ids.eq(plan.next.iter().map(|artifacts| ReleaseId::of(artifacts)))
 }
 
-fn new_release(files: &impl Files, terms: &Terms, given: &[Given]) -> Result<NewRelease, Failure> {
+fn new_release<F: Files>(files: &F, terms: &Terms<F>, given: &[Given]) -> Result<NewRelease, Failure> {
     let mut new = NewRelease::default();
-    for Given { artifact, origin } in given {
-        let source = match origin {
-            Origin::Standing => Source::Standing,
-            Origin::File(mode) => {
-                let doing = || format!("comparing {artifact} with what stands there");
-                let (size, bytes) = (terms.sources)(artifact).doing(|| format!("opening the file for {artifact}"))?;
-                let alike = stands_alike(files, &terms.layout.artifact(artifact), size, bytes).doing(doing)?;
-                Source::File { size, mode: *mode, alike }
-            }
-        };
+    for given in given {
+        let source = terms.supply.look(files, terms.layout, given)?;
+        let artifact = &given.artifact;
         new.add(terms.layout, artifact.clone(), source).map_err(|why| Failure::new(format!("{artifact} {why}")))?;
     }
     Ok(new)
-}
-
-/// Whether these bytes stand at a path. Nothing is read where there is no file of this size.
-fn stands_alike(files: &impl Files, path: &str, size: u64, mut bytes: Box<dyn Read>) -> io::Result<bool> {
-    match files.look(path) {
-        Ok(look) if look.kind == Kind::File && look.size == size => {}
-        Ok(_) | Err(Errno::NOENT) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    }
-    let mut standing = files.open(path)?;
-    let (mut one, mut other) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    loop {
-        let count = bytes.read(&mut one)?;
-        let (Some(one), Some(other)) = (one.get(..count), other.get_mut(..count)) else { return Ok(false) };
-        match standing.read_exact(other) {
-            // It was cut off meanwhile: it is not what we want.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
-            read => read?,
-        }
-        if one != other {
-            return Ok(false);
-        }
-        if count == 0 {
-            return Ok(true);
-        }
-    }
 }

@@ -6,6 +6,7 @@ use super::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
 use super::faults::{Fault, Faulty};
 use super::files::Files;
 use super::memory::{Memory, Node};
+use super::supply::Local;
 use super::survey::{self, Remarks};
 use fastrand::Rng;
 use menagerie::plan::Orphans;
@@ -109,7 +110,7 @@ impl Case {
     }
 
     fn make(&self, files: &impl Files) -> Result<(), Unmade> {
-        let terms = Terms { layout: &self.layout, policy: self.policy, running: self.running, sources: &source };
+        let terms = Terms { layout: &self.layout, policy: self.policy, running: self.running, supply: &Local(&source) };
         make(files, &terms, &self.change, &mut |_, _, _| Consent::Given, &mut |_| {})
     }
 
@@ -227,10 +228,11 @@ fn stopping_after_any_step_of_a_plan_and_planning_again_comes_to_the_same_end() 
         for steps in 0.. {
             let disk = case.disk.clone();
             let mut all = true;
-            let terms = Terms { layout: &case.layout, policy: case.policy, running: case.running, sources: &source };
+            let terms =
+                Terms { layout: &case.layout, policy: case.policy, running: case.running, supply: &Local(&source) };
             let show = &mut |plan: &menagerie::Plan, _: &Inventory, _: &Remarks| {
                 for step in plan.steps.iter().take(steps) {
-                    apply::take(&disk, &case.layout, plan, step, &source, &mut |_: Event| {}).unwrap();
+                    apply::take(&disk, &case.layout, plan, step, &Local(&source), &mut |_: Event| {}).unwrap();
                 }
                 all = plan.steps.len() <= steps;
                 Consent::Withheld
@@ -308,7 +310,7 @@ fn what_was_done_is_not_done_twice() {
 #[test]
 fn an_artifact_is_written_once_and_read_never() {
     let (layout, disk) = (Layout::default(), Memory::default());
-    let terms = Terms { layout: &layout, policy: Policy::default(), running: None, sources: &source };
+    let terms = Terms { layout: &layout, policy: Policy::default(), running: None, supply: &Local(&source) };
     let cat = artifact("cat", "0");
     let size = bytes(&cat).len();
     let add = Change::Add(vec![Given { artifact: cat.clone(), origin: Origin::File(None) }]);
@@ -386,7 +388,7 @@ fn no_listing_panics() {
         };
         let before = foreign(&disk);
         for change in [Change::Reap, Change::Rollback(Which::Number(1)), Change::Pin(Which::Number(0))] {
-            let terms = Terms { layout: &layout, policy: Policy::default(), running: None, sources: &source };
+            let terms = Terms { layout: &layout, policy: Policy::default(), running: None, supply: &Local(&source) };
             match make(&disk, &terms, &change, &mut |_, _, _| Consent::Given, &mut |_| {}) {
                 Ok(()) => plans += 1,
                 Err(_) => refusals += 1,
