@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod accept;
 pub mod id;
 pub mod inventory;
 pub mod layout;
@@ -16,11 +17,14 @@ pub mod new_release;
 pub mod plan;
 pub mod record;
 pub mod refused;
+pub mod seen;
 pub mod select;
 pub mod space;
 pub mod spec;
 pub mod state;
+pub mod timestamp;
 
+pub use accept::{Clock, Expected, Judge, NotAccepted, Offer};
 pub use id::{ReleaseId, Which};
 pub use inventory::{Inventory, Leftover, Stored};
 pub use layout::Layout;
@@ -30,7 +34,9 @@ pub use new_release::{NewRelease, Source};
 pub use plan::{Plan, Policy, Step, Wish, plan};
 pub use record::Record;
 pub use refused::Refused;
+pub use seen::{KeyId, ManifestId, Memory, Seen};
 pub use select::{Impossible, Selection, select};
+pub use timestamp::Timestamp;
 
 #[cfg(test)]
 mod plan_tests;
