@@ -8,10 +8,14 @@
 pub mod bytes;
 pub mod cmdline;
 pub mod device_spec;
+pub mod json;
+pub mod manifest;
+pub mod minisig;
 pub mod program;
 pub mod seed;
 pub mod superblock;
 pub mod uevent;
+pub mod url;
 mod words;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 extern crate std;
 
-use crate::{program, seed, superblock, uevent};
+use crate::{json, manifest, minisig, program, seed, superblock, uevent};
 use std::vec::Vec;
 
 /// A linear congruential generator (Knuth's MMIX constants).
@@ -70,5 +70,66 @@ fn seeds_and_events() {
         let blocks = seed::blocks(&input).flatten().count();
         assert!(blocks * 4104 <= input.len());
         uevent::is_new_block_device(&noise.input(200, &[(0, b"add@"), (20, b"\0SUBSYSTEM=block\0")]));
+    }
+}
+
+/// What JSON and base64 are made of, and what must not be in them.
+const PIECES: &[u8] = b"{}[]\",:\\0-9e.+=\x00\xc3 truefalsn\x1f\n";
+
+/// A good text with a few bytes changed, put in, taken out, or cut off.
+fn damage(noise: &mut Noise, good: &[u8]) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..=noise.next() % 4 {
+        let at = noise.next() % bytes.len().max(1);
+        let byte = PIECES[noise.next() % PIECES.len()];
+        match noise.next() % 8 {
+            0 => bytes.truncate(at),
+            1 | 2 => bytes.insert(at.min(bytes.len()), byte),
+            3 if at < bytes.len() => drop(bytes.remove(at)),
+            _ if at < bytes.len() => bytes[at] = byte,
+            _ => {}
+        }
+    }
+    bytes
+}
+
+#[test]
+fn manifests() {
+    let mut noise = Noise(4);
+    let (mut json_passed, mut read) = (0, 0);
+    for _ in 0..20_000 {
+        let input = damage(&mut noise, manifest::tests::GOOD.as_bytes());
+        json_passed += usize::from(json::check(&input).is_ok());
+        read += usize::from(manifest::Manifest::parse(&input).is_ok());
+        manifest::Manifest::parse(&noise.input(300, &[(0, b"{\"product\":\"")])).unwrap_err();
+    }
+    assert!(json_passed > 1000 && read > 100 && read < json_passed, "{json_passed} are JSON, {read} are manifests");
+}
+
+#[test]
+fn json_that_passes_is_json_to_others_too() {
+    let mut noise = Noise(5);
+    let good = br#"{"a":[1,-2.5e+3,true,false,null,{}],"b":{"c":"\u00e9\n"},"d":[]}"#;
+    let mut passed = 0;
+    for _ in 0..50_000 {
+        let input = damage(&mut noise, good);
+        let ignored = |text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        let others = std::str::from_utf8(&input).is_ok_and(ignored);
+        let escaped_key = matches!(json::check(&input), Err(json::NotJson { why: json::Why::EscapedKey, .. }));
+        passed += usize::from(others);
+        assert_eq!(json::check(&input).is_ok() || escaped_key, others || escaped_key, "{}", input.escape_ascii());
+    }
+    assert!(passed > 1000, "only {passed} inputs are JSON");
+}
+
+#[test]
+fn keys_and_signatures() {
+    let mut noise = Noise(6);
+    for _ in 0..20_000 {
+        let key = damage(&mut noise, minisig::tests::KEY.as_bytes());
+        minisig::PublicKey::parse(&key).map(|key| assert_eq!(key.base64.len(), 56)).unwrap_or_default();
+        let signature = damage(&mut noise, minisig::tests::SIGNATURE.as_bytes());
+        let comment = minisig::Signature::parse(&signature).map(|signature| signature.trusted_comment.len());
+        assert!(comment.unwrap_or_default() <= signature.len());
     }
 }
