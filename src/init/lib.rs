@@ -19,3 +19,4 @@ pub mod shell;
 pub mod stopwatch;
 pub mod store;
 pub mod sys;
+pub mod trust;

@@ -19,6 +19,8 @@ pub const CONFIG: &str = "config";
 pub const CONFIG_TEMPLATES: &str = "config/templates";
 /// What init keeps between boots.
 pub const STATE: &str = "dock0/state";
+/// Whom this machine believes: minisign's public keys for manifests, `*.pub`.
+pub const TRUST: &str = "dock0/trust";
 /// Behind the name of a directory or link that is being built to take the place of the one with that name.
 pub const NEW: &str = ".new";
 /// GRUB 2's menu and GRUB Legacy's menu: written once, never changed by a rotation.

@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod change;
 pub mod disk;
 pub mod files;
+pub mod seen;
 pub mod supply;
 pub mod survey;
 pub mod tree;
