@@ -3,10 +3,18 @@
 #![forbid(unsafe_code)]
 
 pub mod disk;
+pub mod http;
 pub mod image;
 pub mod initrd;
+pub mod manifest;
+pub mod measure;
 pub mod menu;
+pub mod outdated;
 pub mod output;
+pub mod progress;
+pub mod recipe;
 pub mod release;
+pub mod signing;
 pub mod stamp;
 pub mod tool;
+pub mod verity;

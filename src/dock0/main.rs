@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod publish;
+
 use anyhow::{Context, Result, anyhow};
 use argh::FromArgs;
 use dock0::disk::Disk;
@@ -31,6 +33,9 @@ enum Verb {
     Disk(DiskArguments),
     Initrd(InitrdArguments),
     Image(ImageArguments),
+    Keygen(publish::KeygenArguments),
+    Manifest(publish::ManifestArguments),
+    Outdated(publish::OutdatedArguments),
 }
 
 /// Makes a boot disk: an ext4 file system with these artifacts as release 0, and boot menus for GRUB 2 and GRUB Legacy.
@@ -134,6 +139,9 @@ fn parse_and_run() -> Result<()> {
             Verb::Disk(arguments) => disk(arguments),
             Verb::Initrd(arguments) => initrd(arguments),
             Verb::Image(arguments) => image(arguments),
+            Verb::Keygen(arguments) => publish::keygen(arguments),
+            Verb::Manifest(arguments) => publish::manifest(arguments),
+            Verb::Outdated(arguments) => publish::outdated(arguments),
         },
         Err(exit) if exit.status.is_ok() => say(exit.output.trim_end()),
         Err(exit) => Err(anyhow!("{}\nRun dock0 --help for more information.", exit.output.trim_end())),

@@ -28,6 +28,8 @@ pub const DEBUGFS: Tool = Tool { program: "debugfs", package: "e2fsprogs" };
 pub const MKFS_EROFS: Tool = Tool { program: "mkfs.erofs", package: "erofs-utils" };
 /// The maker of squashfs.
 pub const MKSQUASHFS: Tool = Tool { program: "mksquashfs", package: "squashfs-tools" };
+/// fsverity-utils' fsverity.
+pub const FSVERITY: Tool = Tool { program: "fsverity", package: "fsverity" };
 
 impl Tool {
     /// A command with the directories of system programs in its search path, where a plain user's shell has none.

@@ -129,12 +129,12 @@ fn id_of(rest: &[u8]) -> KeyId {
     KeyId::from_bytes(rest.first_chunk().copied().unwrap_or_default())
 }
 
-/// Base64 as RFC 4648 has it in section 4, padded, its unused bits zeros: there is one way to write each value.
 fn decode<const N: usize>(line: usize, text: &str) -> Result<[u8; N], Malformed> {
     decode_base64(text).ok_or(Malformed::Base64(line, N))
 }
 
-fn decode_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// Base64 as RFC 4648 has it in section 4, padded, its unused bits zeros: there is one way to write each value.
+pub fn decode_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if text.len() != N.div_ceil(3).checked_mul(4)? {
         return None;

@@ -1,0 +1,82 @@
+//! How far a download is: a bar on a terminal, a line now and then elsewhere.
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// How often a line is printed where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Bytes on their way to `total`, on standard error.
+pub struct Progress {
+    name: String,
+    total: Option<u64>,
+    bar: Option<ProgressBar>,
+    bytes: u64,
+    said: Instant,
+}
+
+impl Progress {
+    /// Starts counting. Without a total only the count is shown.
+    pub fn start(name: &str, total: Option<u64>) -> Result<Self> {
+        let bar = if std::io::stderr().is_terminal() { Some(draw_bar(name, total)?) } else { None };
+        Ok(Progress { name: name.into(), total, bar, bytes: 0, said: Instant::now() })
+    }
+
+    /// Counts more bytes.
+    pub fn count(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        match &self.bar {
+            Some(bar) => bar.inc(bytes),
+            None if self.said.elapsed() >= LINE_EVERY => {
+                self.said = Instant::now();
+                // Where standard error is closed, nobody waits for the line.
+                writeln!(std::io::stderr(), "{}", describe(&self.name, self.bytes, self.total)).unwrap_or_default();
+            }
+            None => {}
+        }
+    }
+
+    /// Clears the bar.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn draw_bar(name: &str, total: Option<u64>) -> Result<ProgressBar> {
+    let (bar, template) = match total {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
+        ),
+        None => (ProgressBar::new_spinner(), "{msg} {spinner} {decimal_bytes}, {decimal_bytes_per_sec}"),
+    };
+    bar.set_style(ProgressStyle::with_template(template).context("drawing a bar")?);
+    bar.set_message(name.to_string());
+    Ok(bar)
+}
+
+fn describe(name: &str, bytes: u64, total: Option<u64>) -> String {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    match total {
+        Some(total) => format!("{name}: {:.1} of {:.1} MB", megabytes(bytes), megabytes(total)),
+        None => format!("{name}: {:.1} MB", megabytes(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_how_far() {
+        for (bytes, total, want) in
+            [(1_500_000, Some(3_000_000), "kernel 1: 1.5 of 3.0 MB"), (100_000, None, "kernel 1: 0.1 MB")]
+        {
+            assert_eq!(describe("kernel 1", bytes, total), want);
+        }
+    }
+}
