@@ -2,6 +2,7 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
 
+pub mod admit;
 pub mod boot_partition;
 pub mod command;
 pub mod device;
