@@ -213,6 +213,27 @@ fn keys_that_cannot_be_used_are_named_and_nothing_is_written() {
     assert!(!place.at("release.json").exists() && !place.at("new").exists());
 }
 
+/// `script` of bsdutils, which every Debian has, is the terminal. The pauses are longer than the program takes to ask.
+#[test]
+fn a_password_is_asked_for_on_the_terminal_and_not_shown() {
+    let place = with_kernel();
+    let answers = |words: &str| words.split(' ').map(|word| format!("sleep 1; echo {word};")).collect::<String>();
+    let on_terminal = |words: &str, typed: &str| {
+        let script = format!("({}) | timeout 60 script -qec \"$0 {words}\" /dev/null", answers(typed));
+        place.run(&script, "")
+    };
+    for (typed, words) in [("one two", "the two passwords are not the same"), ("secret secret", "signs manifests")] {
+        let output = on_terminal("keygen manifest", typed);
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("Password for the new secret key: ") && shown.contains(words), "{shown}");
+        assert!(!typed.split(' ').any(|password| shown.contains(&format!(": {password}"))), "{shown}");
+    }
+    let output = on_terminal("manifest recipe.yaml --key manifest.key", "secret");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("Password of manifest.key: ") && shown.contains("signed with the key"), "{shown}");
+    assert_eq!(place.is_believed("manifest.pub"), Ok(()));
+}
+
 #[test]
 fn an_artifact_is_fetched_once_and_what_is_known_is_kept() {
     let server = Server::start();
