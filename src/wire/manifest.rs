@@ -8,7 +8,7 @@ use crate::url::{BadUrl, Url};
 use core::fmt;
 use core::str::FromStr;
 use heapless::Vec;
-use menagerie::layout::{INLINE_LINK, check_link};
+use menagerie::layout::{LongLink, check_link};
 use menagerie::listing::MAX_ARTIFACTS;
 use menagerie::timestamp::NotAMoment;
 use menagerie::{Artifact, BadName, KeyId, Layout, ManifestId, Name, Offer, Timestamp};
@@ -104,8 +104,8 @@ pub enum BadField<'m> {
 pub enum BadEntry<'m> {
     /// Something is wrong with one of its keys.
     Field(BadField<'m>),
-    /// Name and version are too long together: the link to it would have so many bytes.
-    LongLink(usize),
+    /// No link can lead to it.
+    LongLink(LongLink),
     /// There is one with this name before it.
     Twice(Name),
     /// The size is none.
@@ -153,10 +153,7 @@ impl fmt::Display for BadEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BadEntry::Field(why) => why.fmt(f),
-            BadEntry::LongLink(length) => write!(
-                f,
-                "has too long a name and version: the link to it has {length} bytes, at most {INLINE_LINK} can be"
-            ),
+            BadEntry::LongLink(why) => why.fmt(f),
             BadEntry::Twice(name) => write!(f, "says name {name}, as another does"),
             BadEntry::Size(size) => write!(f, "says size {size}, 1 to {MAX_SIZE} can be"),
             BadEntry::Urls(count) => write!(f, "has {count} urls, 1 to {MAX_URLS} can be"),

@@ -136,7 +136,7 @@ fn each_refusal_is_a_sentence() {
         (
             "\"name\":\"kernel\"",
             &format!("\"name\":\"{long_name}\""),
-            "its artifact 1 has too long a name and version: the link to it has 60 bytes, at most 59 can be",
+            "its artifact 1 has too long a name and version: a link to it has 60 bytes, at most 59 can be",
         ),
         ("5440512", "0", &format!("{size} 0, 1 to 1099511627776 can be")),
         ("5440512", "1099511627777", &format!("{size} 1099511627777, 1 to 1099511627776 can be")),

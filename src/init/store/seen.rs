@@ -35,7 +35,7 @@ pub fn remember(files: &impl Files, memory: &Memory, accepted: &Seen) -> Result<
     let doing = || format!("remembering the manifest as {}", files.show(&to));
     match from {
         Some(from) => files.rename(&from, &to).doing(doing)?,
-        None => files.create(&to, 0o644, 0).and_then(|file| files.finish(file)).doing(doing)?,
+        None => files.create(&to, 0).and_then(|file| files.finish(file)).doing(doing)?,
     }
     files.sync_directory(STATE).doing(|| format!("syncing {}", files.show(STATE)))
 }
