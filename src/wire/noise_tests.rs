@@ -4,6 +4,8 @@
 extern crate std;
 
 use crate::{json, manifest, minisig, program, seed, superblock, uevent};
+use crate::dhcp::{self, Reply};
+use crate::{program, seed, superblock, uevent};
 use std::vec::Vec;
 
 /// A linear congruential generator (Knuth's MMIX constants).
@@ -132,4 +134,28 @@ fn keys_and_signatures() {
         let comment = minisig::Signature::parse(&signature).map(|signature| signature.trusted_comment.len());
         assert!(comment.unwrap_or_default() <= signature.len());
     }
+#[test]
+fn dhcp_messages() {
+    let mut noise = Noise(4);
+    let pieces: [(usize, &[u8]); 6] = [
+        (0, &[2, 1, 6, 0, 0, 0, 0, 1]),
+        (16, &[192, 0, 2, 5]),
+        (28, &[2, 0, 0, 0, 0, 1]),
+        (236, &[99, 130, 83, 99, 53, 1, 2, 54, 4, 192, 0, 2, 1, 51, 4, 0, 0, 14, 16]),
+        (255, &[121, 8, 24, 10, 0, 0, 192, 0, 2, 1]),
+        (265, &[52, 1, 3, 255]),
+    ];
+    let mut offers = 0;
+    for _ in 0..20_000 {
+        let message = noise.input(600, &pieces);
+        match dhcp::parse(&message, 1, [2, 0, 0, 0, 0, 1]) {
+            Ok(Reply::Offer(lease) | Reply::Ack(lease)) => {
+                assert!(lease.renew_after < lease.rebind_after && lease.rebind_after < lease.seconds);
+                assert!((1..=32).contains(&lease.address.prefix));
+                offers += 1;
+            }
+            Ok(Reply::Nak { .. }) | Err(_) => {}
+        }
+    }
+    assert!(offers > 100, "only {offers} inputs were offers");
 }
