@@ -15,6 +15,8 @@ pub mod dhcp;
 pub mod dhcp_client;
 mod dhcp_options;
 pub mod inet;
+pub mod netlink;
+pub mod netlink_news;
 pub mod program;
 pub mod seed;
 pub mod superblock;

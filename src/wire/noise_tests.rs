@@ -5,7 +5,7 @@ extern crate std;
 
 use crate::{json, manifest, minisig, program, seed, superblock, uevent};
 use crate::dhcp::{self, Reply};
-use crate::{program, seed, superblock, uevent};
+use crate::{netlink_news, program, seed, superblock, uevent};
 use std::vec::Vec;
 
 /// A linear congruential generator (Knuth's MMIX constants).
@@ -158,4 +158,23 @@ fn dhcp_messages() {
         }
     }
     assert!(offers > 100, "only {offers} inputs were offers");
+}
+
+#[test]
+fn netlink_news_of_any_kind() {
+    let mut noise = Noise(5);
+    let mut news = 0;
+    for kind in [2, 3, 16, 20, 24, 68].repeat(4_000) {
+        let length = [[64, 0, 0, 0], [120, 0, 0, 0]];
+        let pieces: [(usize, &[u8]); 6] = [
+            (0, &length[noise.next() % 2]),
+            (4, &[kind, 0]),
+            (16, &[10, 0, 40, 0]),
+            (24, &[8, 0, 1, 0, 192, 0, 2, 5]),
+            (32, &[25, 3, 0, 0, 7, 0, 3, 0, b'e', b't', b'h', 0]),
+            (44, &[8, 0, 4, 0, 2, 0, 0, 0]),
+        ];
+        news += netlink_news::read(&noise.input(300, &pieces)).count();
+    }
+    assert!(news > 2_000, "only {news} inputs were news");
 }
