@@ -11,6 +11,7 @@ pub mod handover;
 pub mod image;
 pub mod kernel_fs;
 pub mod log;
+pub mod net;
 pub mod orders;
 pub mod overlay;
 pub mod places;

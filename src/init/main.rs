@@ -7,7 +7,7 @@
 use init::boot_partition::BootPartition;
 use init::failure::Failure;
 use init::stopwatch::Stopwatch;
-use init::{command, device, handover, kernel_fs, orders, overlay, places, rescue, scratch, shell};
+use init::{command, device, handover, kernel_fs, net, orders, overlay, places, rescue, scratch, shell};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
@@ -18,6 +18,13 @@ fn main() -> ExitCode {
         return command::run(&words);
     }
     if !is_pid_1 {
+    if let Some(words) = behind(command::NAME, &words) {
+        return command::run(&words);
+    }
+    if let Some(words) = behind(net::NAME, &words) {
+        return net::child::run(&words);
+    }
+    if !rustix::process::getpid().is_init() {
         eprintln!(
             "init: this boots a virtual machine and runs only as its PID 1; nothing was done (init menagerie is for you)"
         );
@@ -35,6 +42,13 @@ fn behind_menagerie(words: &[String], is_pid_1: bool) -> Option<Vec<&str>> {
     let rest = match rest {
         rest if name.rsplit('/').next() == Some(command::NAME) => rest,
         [first, rest @ ..] if first == command::NAME && !is_pid_1 => rest,
+/// The words behind this name, if the program is called that way, or `init NAME`.
+fn behind<'w>(wanted: &str, words: &'w [String]) -> Option<Vec<&'w str>> {
+    let is_it = |word: &String| word.rsplit('/').next() == Some(wanted);
+    let (name, rest) = words.split_first()?;
+    let rest = match rest {
+        rest if is_it(name) => rest,
+        [first, rest @ ..] if first == wanted => rest,
         _ => return None,
     };
     Some(rest.iter().map(String::as_str).collect())

@@ -102,6 +102,14 @@ pub fn is_a_hosts(address: IpAddr) -> bool {
     !everybody && !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
 }
 
+/// Whether it means something on its own link alone: fe80::/10, 169.254.0.0/16.
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
 /// A name that the kernel takes for an interface (`dev_valid_name` in `net/core/dev.c`), of printable ASCII.
 pub fn interface_name(text: &str) -> Result<InterfaceName, Bad> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:\"\\".contains(&byte));

@@ -17,6 +17,8 @@ mod dhcp_options;
 pub mod inet;
 pub mod netlink;
 pub mod netlink_news;
+pub mod network;
+pub mod network_report;
 pub mod program;
 pub mod seed;
 pub mod superblock;

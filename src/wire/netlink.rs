@@ -2,7 +2,7 @@
 //!
 //! Numbers are in the machine's own order; addresses as on the wire. What comes back is read in [`crate::netlink_news`].
 
-use crate::inet::{Cidr, Route};
+use crate::inet::{Cidr, Route, is_link_local};
 use core::net::IpAddr;
 use heapless::Vec;
 
@@ -115,7 +115,9 @@ pub fn route(verb: Verb, link: u32, route: &Route, own: Option<Cidr>, number: u3
         Verb::Add => (RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE),
         Verb::Delete => (RTM_DELROUTE, NLM_F_ACK),
     };
-    let beyond = route.via.is_some_and(|via| own.is_some_and(|own| !own.contains(via)));
+    // A link-local gateway is a neighbour anyway.
+    let is_neighbour = |via: IpAddr| own.is_none_or(|own| own.contains(via)) || is_link_local(via);
+    let beyond = route.via.is_some_and(|via| !is_neighbour(via));
     let next_hop = if beyond { RTNH_F_ONLINK } else { 0 };
     let scope = match route.to.address {
         IpAddr::V4(_) if route.via.is_none() => RT_SCOPE_LINK,

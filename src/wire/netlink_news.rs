@@ -10,9 +10,9 @@ use crate::netlink::{
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use heapless::{String, Vec};
 
-/// The groups to listen to, as a socket's address has them: links, addresses and IPv6 routes, and options of IPv6 routers
+/// The groups to listen to, as a socket's address has them: links, addresses, routes, and options of IPv6 routers
 /// (`RTNLGRP_…` of linux/rtnetlink.h, less one, as bits).
-pub const GROUPS: u32 = 1 | 1 << 4 | 1 << 8 | 1 << 10 | 1 << 19;
+pub const GROUPS: u32 = 1 | 1 << 4 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 19;
 /// How many name servers of one router advertisement are kept.
 pub const MAX_DNS: usize = 3;
 

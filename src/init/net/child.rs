@@ -1,0 +1,77 @@
+//! The child's life: `dock0-net ROOT WORD…` brings up the network that the words ask for ([`wire::network`]), tells its
+//! parent what it has ([`wire::network_report`]), writes `ROOT/etc/resolv.conf`, renews what must be renewed, and on
+//! SIGTERM, or when nobody reads what it says any more, leaves every interface as it found it.
+
+use super::session::Session;
+use super::{privileges, report, signals};
+use crate::failure::{Doing, Failure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use wire::network::Network;
+use wire::network_report::{Report, sentence};
+
+/// Runs until it is told to end. 0 if it has left everything as it was, 1 if not; then a line says why.
+pub fn run(words: &[&str]) -> ExitCode {
+    match live(words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::write(&Report::Failed(sentence(&failure.to_string())));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live(words: &[&str]) -> Result<(), Failure> {
+    let Some((root, words)) = words.split_first() else {
+        return Err(Failure::new("dock0-net: the first word must be the root directory"));
+    };
+    let wanted = Network::from_words(words.iter().copied()).map_err(|bad| Failure::new(bad.to_string()))?;
+    privileges::keep_those_of_the_network()?;
+    // The sandbox goes here, before the first byte from outside: writable are ROOT/etc and /proc/sys/net/ipv6/conf.
+    let end = signals::listen()?;
+    let mut session = Session::start(wanted, Path::new(root))?;
+    let outcome = keep(&mut session, &end);
+    let put_back = session.end();
+    outcome.and(put_back)
+}
+
+/// One loop: do what can be done, sleep until something comes or is due.
+fn keep(session: &mut Session, end: &impl AsFd) -> Result<(), Failure> {
+    loop {
+        session.work(Instant::now())?;
+        let stdout = std::io::stdout();
+        let mut fds = vec![
+            PollFd::new(end, PollFlags::IN),
+            // No event is asked for, so all that comes is that nobody reads any more.
+            PollFd::new(&stdout, PollFlags::empty()),
+            PollFd::from_borrowed_fd(session.news(), PollFlags::IN),
+        ];
+        fds.extend(session.answers().map(|answers| PollFd::from_borrowed_fd(answers, PollFlags::IN)));
+        let timeout = timespec(session.wake().saturating_duration_since(Instant::now()));
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).doing(|| "waiting for the network".into()),
+        }
+        let came = |at: usize| fds.get(at).is_some_and(|fd: &PollFd| !fd.revents().is_empty());
+        if came(0) || came(1) {
+            return Ok(());
+        }
+        let (news, answers) = (came(2), came(3));
+        if news {
+            session.hear_news()?;
+        }
+        if answers {
+            session.hear_answers(Instant::now())?;
+        }
+    }
+}
+
+/// As poll(2) takes it, a little late rather than early: early would wake it in vain.
+pub(super) fn timespec(left: Duration) -> Timespec {
+    let left = left.min(Duration::from_secs(3600)) + Duration::from_micros(100);
+    Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() }
+}
