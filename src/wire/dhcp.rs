@@ -221,7 +221,7 @@ fn times(seconds: u32, renew: Option<u32>, rebind: Option<u32>) -> (u32, u32) {
 }
 
 /// How many bits name the network where nobody says it: the address's class.
-fn class_prefix(address: Ipv4Addr) -> u8 {
+pub(crate) fn class_prefix(address: Ipv4Addr) -> u8 {
     match address.octets() {
         [0..128, ..] => 8,
         [128..192, ..] => 16,
