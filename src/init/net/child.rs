@@ -70,8 +70,8 @@ fn keep(session: &mut Session, end: &impl AsFd) -> Result<(), Failure> {
     }
 }
 
-/// As poll(2) takes it, a little late rather than early: early would wake it in vain.
+/// As poll(2) takes it, at most an hour.
 pub(super) fn timespec(left: Duration) -> Timespec {
-    let left = left.min(Duration::from_secs(3600)) + Duration::from_micros(100);
+    let left = left.min(Duration::from_secs(3600));
     Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() }
 }

@@ -11,14 +11,24 @@ use rustix::process::{Pid, Signal};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
-use wire::network_report::{Facts, LONGEST_LINE, Report};
+use wire::network_report::{Facts, LONGEST_LINE, Report, Sentence};
 
 /// How long the child may take to put everything back; it takes a tenth of a second.
 const TAKE_DOWN: Duration = Duration::from_secs(5);
 /// How often it is looked whether the child has ended.
 const LOOK: Duration = Duration::from_millis(2);
+/// How many lines are taken in at once.
+const MOST_AT_ONCE: usize = 16;
+
+/// What is wanted: the settings' network with the kernel command line's `ip=` over it.
+pub fn wanted(settings: &wire::network::Network, cmdline: &[u8]) -> Result<wire::network::Network, Failure> {
+    let mut wanted = settings.clone();
+    wire::ip_param::apply(cmdline, &mut wanted).map_err(|bad| Failure::new(bad.to_string()))?;
+    Ok(wanted)
+}
 
 /// A network that is up for as long as this is there. Dropped, the child notices that nobody listens, and takes it down
 /// by itself.
@@ -36,7 +46,7 @@ impl Network {
     pub fn bring_up(wanted: &wire::network::Network, root: &str, patience: Duration) -> Result<Network, Failure> {
         say!("bringing the network up ({wanted})");
         make_directory(&format!("{}/etc", root.trim_end_matches('/')))?;
-        let mut network = Network::start(wanted, root)?;
+        let mut network = Network::start(Path::new("/proc/self/exe"), wanted, root)?;
         match network.wait(Instant::now() + patience) {
             Ok(()) => Ok(network),
             Err(failure) => match network.take_down() {
@@ -46,9 +56,9 @@ impl Network {
         }
     }
 
-    fn start(wanted: &wire::network::Network, root: &str) -> Result<Network, Failure> {
+    fn start(program: &Path, wanted: &wire::network::Network, root: &str) -> Result<Network, Failure> {
         let words = wanted.to_string();
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(program);
         command.arg0(NAME).arg(root).args(words.split(' ')).env_clear().current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let doing = || format!("starting {NAME}");
@@ -60,28 +70,24 @@ impl Network {
     /// Waits until it is up, showing what is in the way.
     fn wait(&mut self, deadline: Instant) -> Result<(), Failure> {
         let mut in_the_way = "nothing was heard of it".to_string();
-        loop {
-            for report in self.read()? {
-                match report {
-                    Report::Up(facts) => {
-                        say!("the network is up: {facts}");
-                        self.facts = Some(facts);
-                        return Ok(());
-                    }
-                    Report::Trying(sentence) | Report::Down(sentence) => {
-                        say!("waiting for the network: {sentence}");
-                        in_the_way = sentence.to_string();
-                    }
-                    Report::Failed(sentence) => {
-                        return Err(Failure::new(format!("bringing the network up: {sentence}")));
-                    }
+        while Instant::now() < deadline {
+            match self.next_report()? {
+                Some(Report::Up(facts)) => {
+                    say!("the network is up: {facts}");
+                    self.facts = Some(facts);
+                    return Ok(());
                 }
+                Some(Report::Trying(sentence) | Report::Down(sentence)) => {
+                    say!("waiting for the network: {sentence}");
+                    in_the_way = sentence.to_string();
+                }
+                Some(Report::Failed(sentence)) => {
+                    return Err(Failure::new(format!("bringing the network up: {sentence}")));
+                }
+                None => self.sleep(deadline)?,
             }
-            if Instant::now() >= deadline {
-                return Err(Failure::new(format!("bringing the network up: {in_the_way} (gave up waiting)")));
-            }
-            self.sleep(deadline)?;
         }
+        Err(Failure::new(format!("bringing the network up: {in_the_way} (gave up waiting)")))
     }
 
     /// What it is like, as far as it is known.
@@ -97,17 +103,21 @@ impl Network {
     /// Takes in what the child has said meanwhile, and shows it. Fails when the child has ended or talks nonsense: then
     /// there is no network any more.
     pub fn listen(&mut self) -> Result<(), Failure> {
-        for report in self.read()? {
-            match report {
-                Report::Up(facts) => {
+        // However much it says, the caller comes to its other work.
+        for _ in 0..MOST_AT_ONCE {
+            match self.next_report()? {
+                Some(Report::Up(facts)) => {
                     say!("the network has changed: {facts}");
                     self.facts = Some(facts);
                 }
-                Report::Trying(sentence) | Report::Down(sentence) => {
+                Some(Report::Trying(sentence) | Report::Down(sentence)) => {
                     say!("the network is down: {sentence}");
                     self.facts = None;
                 }
-                Report::Failed(sentence) => return Err(Failure::new(format!("keeping the network up: {sentence}"))),
+                Some(Report::Failed(sentence)) => {
+                    return Err(Failure::new(format!("keeping the network up: {sentence}")));
+                }
+                None => break,
             }
         }
         Ok(())
@@ -125,10 +135,7 @@ impl Network {
         let deadline = Instant::now() + TAKE_DOWN;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().doing(doing)? {
-                let said = self.read().unwrap_or_default().into_iter().find_map(|report| match report {
-                    Report::Failed(sentence) => Some(sentence),
-                    Report::Up(_) | Report::Down(_) | Report::Trying(_) => None,
-                });
+                let said = self.last_word();
                 return match said {
                     _ if status.success() => Ok(()),
                     Some(sentence) => Err(Failure::new(format!("taking the network down: {sentence}"))),
@@ -144,30 +151,34 @@ impl Network {
         )))
     }
 
-    /// Every whole line that has come, without waiting.
-    fn read(&mut self) -> Result<Vec<Report>, Failure> {
-        let mut reports = Vec::new();
-        while self.has_come(Duration::ZERO)? {
+    /// Why it has failed, if it says so within the next few lines.
+    fn last_word(&mut self) -> Option<Sentence> {
+        for _ in 0..MOST_AT_ONCE {
+            match self.next_report() {
+                Ok(Some(Report::Failed(sentence))) => return Some(sentence),
+                Ok(Some(Report::Up(_) | Report::Down(_) | Report::Trying(_))) => {}
+                Ok(None) | Err(_) => break, // it has ended, and how is said by whoever asks
+            }
+        }
+        None
+    }
+
+    /// The next line, if a whole one has come.
+    fn next_report(&mut self) -> Result<Option<Report>, Failure> {
+        if !self.begun.contains(&b'\n') && self.has_come(Duration::ZERO)? {
             let mut bytes = [0; LONGEST_LINE];
             let length = self.output.read(&mut bytes).doing(|| format!("reading what {NAME} says"))?;
             if length == 0 {
-                if reports.is_empty() {
-                    return Err(Failure::new(format!("{NAME} has ended without a word")));
-                }
-                break; // its last word comes first
+                return Err(Failure::new(format!("{NAME} has ended without a word")));
             }
             self.begun.extend_from_slice(bytes.get(..length).unwrap_or_default());
-            while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
-                let rest = self.begun.split_off(end + 1);
-                let line = std::mem::replace(&mut self.begun, rest);
-                let line = line.get(..end).unwrap_or_default();
-                reports.push(Report::parse(line).map_err(|_| nonsense(line))?);
-            }
-            if self.begun.len() > LONGEST_LINE {
-                return Err(nonsense(&self.begun));
-            }
         }
-        Ok(reports)
+        let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') else {
+            return if self.begun.len() > LONGEST_LINE { Err(nonsense(&self.begun)) } else { Ok(None) };
+        };
+        let line: Vec<u8> = self.begun.drain(..=end).collect();
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        Report::parse(line).map(Some).map_err(|_| nonsense(line))
     }
 
     fn sleep(&self, deadline: Instant) -> Result<(), Failure> {
@@ -188,4 +199,104 @@ impl Network {
 fn nonsense(line: &[u8]) -> Failure {
     let start = line.get(..line.len().min(60)).unwrap_or_default();
     Failure::new(format!("{NAME} says what is no report: {}", start.escape_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// What comes of a child that is this shell script.
+    fn brought_up(script: &str, patience: Duration) -> Result<Network, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("child");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let mut network = Network::start(&program, &wire::network::Network::default(), "/")?;
+        network.wait(Instant::now() + patience).map(|()| network)
+    }
+
+    #[test]
+    fn what_a_child_may_say_and_what_not() {
+        let long = format!("head -c {} /dev/zero | tr '\\0' x; sleep 20", LONGEST_LINE + 1);
+        for (case, script, want) in [
+            ("it fails", "echo failed opening a socket: no", "bringing the network up: opening a socket: no"),
+            ("it ends", "exit 0", "dock0-net has ended without a word"),
+            ("its last word", "echo trying x; echo failed y; exit 1", "bringing the network up: y"),
+            ("nonsense", "echo hello; sleep 20", "dock0-net says what is no report: hello"),
+            (
+                "a control character",
+                "printf 'trying \\033[2J\\n'; sleep 20",
+                r"dock0-net says what is no report: trying \x1b[2J",
+            ),
+            ("no end of a line", &long, &format!("dock0-net says what is no report: {}", "x".repeat(60))),
+            ("no address", "echo up interface=eth0; sleep 20", "dock0-net says what is no report: up interface=eth0"),
+        ] {
+            let failure = brought_up(script, PATIENCE).err().unwrap_or_else(|| panic!("{case}"));
+            assert_eq!(failure.to_string(), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_child_that_never_gets_there_is_given_up_with_what_it_said() {
+        for (script, want) in [
+            ("sleep 20", "bringing the network up: nothing was heard of it (gave up waiting)"),
+            (
+                "echo trying eth0 has no carrier; sleep 20",
+                "bringing the network up: eth0 has no carrier (gave up waiting)",
+            ),
+        ] {
+            let failure = brought_up(script, Duration::from_millis(300)).err().unwrap();
+            assert_eq!(failure.to_string(), want);
+        }
+    }
+
+    #[test]
+    fn changes_are_followed_and_the_end_is_noticed() {
+        let up = "echo up interface=eth0 mtu=1500 address=192.0.2.5/24";
+        let mut network = brought_up(&format!("{up}; echo down eth0 has lost its carrier; read x"), PATIENCE).unwrap();
+        assert_eq!(network.facts().map(ToString::to_string).as_deref(), Some("eth0 has 192.0.2.5/24"));
+        let deadline = Instant::now() + PATIENCE;
+        let failure = loop {
+            assert!(Instant::now() < deadline);
+            if let Err(failure) = network.listen() {
+                break failure;
+            }
+        };
+        assert_eq!((network.facts(), failure.to_string().as_str()), (None, "dock0-net has ended without a word"));
+        assert_eq!(
+            network.take_down().map_err(|failure| failure.to_string()),
+            Err("taking the network down: dock0-net has ended with exit status: 1".into())
+        );
+    }
+
+    #[test]
+    fn taking_down_says_what_could_not_be_put_back() {
+        let up = "echo up interface=eth0 mtu=1500 address=192.0.2.5/24";
+        for (script, want) in [
+            (format!("trap 'exit 0' TERM; {up}; sleep 20 & wait"), Ok(())),
+            (
+                format!("trap 'echo failed undoing x: busy; exit 1' TERM; {up}; sleep 20 & wait"),
+                Err("taking the network down: undoing x: busy".to_string()),
+            ),
+            (
+                format!("{up}; sleep 20"),
+                Err("taking the network down: dock0-net has ended with signal: 15 (SIGTERM)".into()),
+            ),
+        ] {
+            let network = brought_up(&script, PATIENCE).unwrap();
+            assert_eq!(network.take_down().map_err(|failure| failure.to_string()), want, "{script}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_lies_over_the_settings() {
+        let settings = wire::network::Network::from_words(["ipv4=off", "dns=192.0.2.53"]).unwrap();
+        assert_eq!(wanted(&settings, b"quiet").unwrap(), settings);
+        assert_eq!(wanted(&settings, b"ip=dhcp").unwrap().to_string(), "ipv4=dhcp ipv6=auto dns=192.0.2.53");
+        let failure = wanted(&settings, b"ip=x").unwrap_err().to_string();
+        assert!(failure.starts_with("kernel command line: ip=x: must be dhcp, "), "{failure}");
+    }
 }

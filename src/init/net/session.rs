@@ -8,21 +8,23 @@ use super::rtnl::Rtnl;
 use super::traces::{Trace, Traces};
 use super::view::View;
 use crate::failure::{Doing, Failure};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use wire::dhcp_client::Change;
 use wire::inet::{Cidr, Route};
-use wire::netlink::{self, Duplicates, Verb};
+use wire::netlink::{self, Duplicates, State, Verb};
 use wire::netlink_news::Link;
 use wire::network::{Family, Method, Names, Network};
 use wire::network_report::{Facts, Report, sentence};
 
-/// When it first says that it is still trying.
-const FIRST_WORD: Duration = Duration::from_secs(3);
+/// When it first says that it is still trying: IPv6 alone takes four seconds when nothing is wrong.
+const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How often it says so then.
 const REMIND: Duration = Duration::from_secs(10);
+/// The loopback's own address.
+const LOOPBACK: Cidr = Cidr { address: IpAddr::V4(Ipv4Addr::LOCALHOST), prefix: 8 };
 
 /// Everything the child knows and has.
 pub struct Session {
@@ -58,7 +60,18 @@ impl Session {
             next_word: now + FIRST_WORD,
         };
         session.view.refresh(&mut session.kernel, now)?;
+        session.set_loopback_up()?;
         Ok(session)
+    }
+
+    /// What this machine says to itself, under whatever address, goes through the loopback.
+    fn set_loopback_up(&mut self) -> Result<(), Failure> {
+        let loopback = self.view.links().iter().find(|link| link.name.as_str() == "lo" && link.state == State::Down);
+        let Some(loopback) = loopback.cloned() else { return Ok(()) };
+        link::set_up(&mut self.kernel, &mut self.traces, &loopback)?;
+        // The kernel gives it this one then, and leaves it there.
+        self.traces.leave(Trace::Address(loopback.index, LOOPBACK));
+        Ok(())
     }
 
     /// To wait on for the kernel's news.
@@ -120,7 +133,8 @@ impl Session {
             link::set_up(&mut self.kernel, &mut self.traces, candidate)?;
         }
         let Some(taken) = candidates.iter().find(|link| link.carrier) else { return Ok(()) };
-        self.traces.undo(&mut self.kernel, |trace| matches!(trace, Trace::Up(link) if *link != taken.index))?;
+        let others = |link: &u32| *link != taken.index && candidates.iter().any(|other| other.index == *link);
+        self.traces.undo(&mut self.kernel, |trace| matches!(trace, Trace::Up(link) if others(link)))?;
         let chosen = match self.wanted.vlan {
             Some(id) => self.set_up_vlan(taken, id)?,
             None => taken.clone(),
@@ -194,8 +208,11 @@ impl Session {
 
     fn clear_ipv4(&mut self) -> Result<(), Failure> {
         self.ipv4 = None;
+        let chosen = self.chosen;
         self.traces.undo(&mut self.kernel, |trace| match trace {
-            Trace::Address(_, to) | Trace::Route(_, Route { to, .. }) => Family::of(to.address) == Family::V4,
+            Trace::Address(link, to) | Trace::Route(link, Route { to, .. }) => {
+                Some(*link) == chosen && Family::of(to.address) == Family::V4
+            }
             Trace::Up(_) | Trace::Mtu(..) | Trace::Made(_) | Trace::Sysctl(..) => false,
         })
     }
