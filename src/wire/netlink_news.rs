@@ -4,8 +4,8 @@ use crate::bytes::take;
 use crate::inet::{Cidr, InterfaceName, Mac, Route, interface_name, is_a_hosts};
 use crate::netlink::{
     AF_INET, AF_INET6, IFA_ADDRESS, IFA_FLAGS, IFA_LOCAL, IFF_UP, IFLA_ADDRESS, IFLA_CARRIER, IFLA_IFNAME,
-    IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTM_DELADDR, RTM_DELLINK,
-    RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNDUSEROPT, RTM_NEWROUTE, RTN_UNICAST, State, Verb,
+    IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, RT_SCOPE_LINK, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTM_DELADDR,
+    RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNDUSEROPT, RTM_NEWROUTE, RTN_UNICAST, State, Verb,
 };
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use heapless::{String, Vec};
@@ -124,7 +124,8 @@ fn address(body: &[u8]) -> Option<Address> {
     let own = find(attributes, IFA_LOCAL).or_else(|| find(attributes, IFA_ADDRESS))?;
     let flags = find(attributes, IFA_FLAGS).and_then(|flags| take(flags, 0)).map(u32::from_ne_bytes);
     let flags = flags.unwrap_or(u32::from(short_flags));
-    let usable = scope == 0 && flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0;
+    // Wider than the link: QEMU's user network gives out fec0::/64, which the kernel takes for a site's.
+    let usable = scope < RT_SCOPE_LINK && flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0;
     let link = u32::from_ne_bytes(take(body, 4)?);
     Some(Address { link, address: Cidr::new(ip(family, own)?, prefix)?, usable })
 }

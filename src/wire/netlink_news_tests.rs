@@ -106,6 +106,7 @@ fn addresses() {
         ("IPv4", ADDRESS4, "192.0.2.5/24", true),
         ("IPv6", ADDRESS6, "2001:db8::5/64", true),
         ("not known to be alone, and of the link", TENTATIVE, "fe80::5054:ff:fe12:3456/64", false),
+        ("of a site", &ADDRESS6.replacen("0a408200", "0a4082c8", 1), "2001:db8::5/64", true),
         ("not known to be alone", &ADDRESS6.replace("08000800 82000000", "08000800 c2000000"), "2001:db8::5/64", false),
         ("known not to be alone", &ADDRESS6.replace("08000800 82000000", "08000800 88000000"), "2001:db8::5/64", false),
     ] {

@@ -7,6 +7,7 @@ mod images;
 mod initrd;
 mod layers;
 mod menagerie;
+mod network;
 mod releases;
 mod rescue;
 mod ways;
