@@ -7,6 +7,7 @@ pub mod boot_partition;
 pub mod command;
 pub mod device;
 pub mod failure;
+pub mod fetch;
 pub mod handover;
 pub mod image;
 pub mod kernel_fs;

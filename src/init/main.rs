@@ -8,6 +8,7 @@ use init::boot_partition::BootPartition;
 use init::failure::Failure;
 use init::stopwatch::Stopwatch;
 use init::{command, device, handover, kernel_fs, net, orders, overlay, places, rescue, scratch, shell};
+use init::{command, device, fetch, handover, kernel_fs, orders, overlay, places, rescue, scratch, shell};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
     }
     if let Some(words) = behind(net::NAME, &words) {
         return net::child::run(&words);
+    if let Some(words) = behind_fetch(&words) {
+        return fetch::child::run(&words);
     }
     if !rustix::process::getpid().is_init() {
         eprintln!(
@@ -52,6 +55,12 @@ fn behind<'w>(wanted: &str, words: &'w [String]) -> Option<Vec<&'w str>> {
         _ => return None,
     };
     Some(rest.iter().map(String::as_str).collect())
+}
+
+/// The words behind the name of the fetching child, if the program is called that way.
+fn behind_fetch(words: &[String]) -> Option<Vec<&str>> {
+    let (name, rest) = words.split_first()?;
+    (name == fetch::NAME).then(|| rest.iter().map(String::as_str).collect())
 }
 
 fn boot() -> Result<Infallible, Failure> {

@@ -1,5 +1,5 @@
 //! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
-//! default. The only file of init with `unsafe` in it.
+//! default, Landlock, handing a descriptor to a child. The only file of init with `unsafe` in it.
 #![expect(
     unsafe_code,
     reason = "ioctls pass pointers to structures that only the kernel's headers define; signals are per process"
@@ -12,8 +12,10 @@ use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, Updater, ioctl, opcode};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 /// A loop device that has a file; the kernel takes the file off once nobody holds the device.
 pub struct LoopDevice {
@@ -106,6 +108,107 @@ pub fn read_start(file: &File, length: usize) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(length);
     file.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut start)?;
     Ok(start)
+}
+
+/// Lets the child of a command have a file of ours as this descriptor, which must be above 2 and not be taken here.
+pub fn hand_over(command: &mut Command, file: OwnedFd, descriptor: RawFd) {
+    let install = move || match file.as_raw_fd() == descriptor {
+        // It stands there already, and only has to outlive the exec.
+        true => Ok(rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?),
+        // SAFETY: dup2 takes two numbers. The target is the child's own copy of the table; nothing here owns it.
+        false => match unsafe { nix::libc::dup2(file.as_raw_fd(), descriptor) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        },
+    };
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(install) };
+}
+
+/// The file that this program was started with as this descriptor. Once only: whoever calls it owns the file.
+pub fn inherited_file(descriptor: RawFd) -> Result<File> {
+    // SAFETY: fcntl takes numbers; F_GETFD only looks.
+    if unsafe { nix::libc::fcntl(descriptor, nix::libc::F_GETFD) } == -1 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: it is open, and as a descriptor that comes from outside it belongs to nobody in this program.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
+}
+
+/// Closes all descriptors from this one on, whoever has opened them. For a program that has just begun.
+pub fn close_from(first: u32) -> Result<()> {
+    // SAFETY: close_range takes three numbers. What is closed with it is lost to whoever thinks he has it open: see above.
+    system_call(unsafe { nix::libc::syscall(nix::libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
+}
+
+/// Which version of Landlock's rules the kernel has. `ENOSYS` or `EOPNOTSUPP` where it has none.
+pub fn landlock_version() -> Result<u32> {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    let nothing = std::ptr::null::<LandlockRuleset>();
+    // SAFETY: with this flag the call takes no structure and returns a number.
+    let version = unsafe {
+        nix::libc::syscall(nix::libc::SYS_landlock_create_ruleset, nothing, 0usize, LANDLOCK_CREATE_RULESET_VERSION)
+    };
+    system_call(version).map(|version| u32::try_from(version).unwrap_or_default())
+}
+
+/// `struct landlock_ruleset_attr` (linux/landlock.h): what is forbidden unless a rule allows it, a bit each.
+#[repr(C)]
+pub struct LandlockRuleset {
+    /// `LANDLOCK_ACCESS_FS_*`
+    pub files: u64,
+    /// `LANDLOCK_ACCESS_NET_*`, since version 4.
+    pub network: u64,
+    /// `LANDLOCK_SCOPE_*`, since version 6.
+    pub scoped: u64,
+}
+
+/// `struct landlock_path_beneath_attr` (linux/landlock.h)
+#[repr(C, packed)]
+struct LandlockPath {
+    allowed: u64,
+    parent: i32,
+}
+
+const _: () = assert!(size_of::<LandlockPath>() == 12, "struct landlock_path_beneath_attr of linux/landlock.h");
+
+/// Makes a set of Landlock's rules. Fields that the kernel is too old for must be 0.
+pub fn landlock_rules(forbidden: &LandlockRuleset) -> Result<OwnedFd> {
+    // SAFETY: the call reads a `struct landlock_ruleset_attr` of the size that is given with it.
+    let rules = unsafe {
+        let (pointer, size) = (std::ptr::from_ref(forbidden), size_of::<LandlockRuleset>());
+        nix::libc::syscall(nix::libc::SYS_landlock_create_ruleset, pointer, size, 0u32)
+    };
+    let rules = RawFd::try_from(system_call(rules)?).map_err(|_| Errno::BADF)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(rules) })
+}
+
+/// Allows something with what a path leads to, opened as `O_PATH`.
+pub fn landlock_allow(rules: &OwnedFd, path: &OwnedFd, allowed: u64) -> Result<()> {
+    const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
+    let rule = LandlockPath { allowed, parent: path.as_raw_fd() };
+    let pointer = std::ptr::from_ref(&rule);
+    // SAFETY: with this kind of rule the call reads a `struct landlock_path_beneath_attr`.
+    system_call(unsafe {
+        let call = nix::libc::SYS_landlock_add_rule;
+        nix::libc::syscall(call, rules.as_raw_fd(), LANDLOCK_RULE_PATH_BENEATH, pointer, 0u32)
+    })
+    .map(drop)
+}
+
+/// Puts this process under a set of rules, for good. `no_new_privs` must be set.
+pub fn landlock_restrict(rules: &OwnedFd) -> Result<()> {
+    // SAFETY: the call takes two numbers.
+    system_call(unsafe { nix::libc::syscall(nix::libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0u32) }).map(drop)
+}
+
+/// What syscall(2) returned, or the error that it left behind.
+fn system_call(returned: nix::libc::c_long) -> Result<nix::libc::c_long> {
+    match returned {
+        -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+        returned => Ok(returned),
+    }
 }
 
 fn open(path: &str, flags: OFlags) -> Result<File> {

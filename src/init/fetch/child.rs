@@ -1,0 +1,91 @@
+//! The fetching child: reads its job, locks itself up, fetches, and says how it went.
+
+use super::http::Client;
+use super::job::{Job, MAX_JOB};
+use super::report::Line;
+use super::sandbox::{self, Confinement, FETCH_USER, SMALL_MEMORY, Tcp};
+use super::{download, tls};
+use crate::failure::{Doing, Failure};
+use crate::sys;
+use rustix::process::Pid;
+use rustix::thread::CapabilitySet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+/// The descriptor of the file to fetch into.
+pub const DESTINATION: i32 = 3;
+/// What the C library opens to resolve a name.
+const READABLE: &[&str] = &["/etc/resolv.conf", "/etc/hosts"];
+/// How much longer than it may be a file can get before the kernel ends the child.
+const SLACK: u64 = 4096;
+
+/// Is the child. The words behind its name: the process that started it, and the CA file if there is one.
+pub fn run(words: &[&str]) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tell(&Line::Failed(format!("a defect in dock0 itself: {message}{place}")));
+    }));
+    let said = match fetch(words) {
+        Ok(bytes) => Line::Done(bytes),
+        Err(failure) => Line::Failed(failure.to_string()),
+    };
+    tell(&said);
+    ExitCode::from(u8::from(!matches!(said, Line::Done(_))))
+}
+
+fn fetch(words: &[&str]) -> Result<u64, Failure> {
+    let (parent, ca) = orders(words)?;
+    let job = read_job()?;
+    let ca = ca.map(read_ca).transpose()?;
+    let destination = sys::inherited_file(DESTINATION).doing(|| format!("taking descriptor {DESTINATION} over"))?;
+    let gaps = sandbox::enter(&Confinement {
+        user: FETCH_USER,
+        capabilities: CapabilitySet::empty(),
+        close_from: DESTINATION.unsigned_abs() + 1,
+        readable: READABLE,
+        tcp: Tcp::Connect,
+        memory: SMALL_MEMORY,
+        file_size: job.what.most().saturating_add(SLACK),
+        parent: Some(parent),
+    })?;
+    for gap in gaps {
+        tell(&Line::Gap(gap));
+    }
+    let client = Client::new(tls::trust(ca.as_deref())?, job.patience);
+    download::run(&job, destination, &client, &mut |line| tell(&line))
+}
+
+fn orders<'w>(words: &[&'w str]) -> Result<(Pid, Option<&'w str>), Failure> {
+    let wrong = || Failure::new("the fetching child is started by dock0 alone; nothing was done");
+    let (parent, ca) = match words {
+        [parent] => (parent, None),
+        [parent, ca] => (parent, Some(*ca)),
+        _ => return Err(wrong()),
+    };
+    let parent = parent.parse().ok().and_then(Pid::from_raw).ok_or_else(wrong)?;
+    Ok((parent, ca))
+}
+
+fn read_job() -> Result<Job, Failure> {
+    let most = u64::try_from(MAX_JOB).unwrap_or(u64::MAX);
+    let mut bytes = Vec::with_capacity(MAX_JOB);
+    std::io::stdin().take(most + 1).read_to_end(&mut bytes).doing(|| "reading the order".into())?;
+    Job::parse(&bytes).map_err(|why| Failure::new(format!("reading the order: {why}")))
+}
+
+fn read_ca(path: &str) -> Result<Vec<u8>, Failure> {
+    let doing = || format!("reading the CA file {path}");
+    let mut pem = Vec::new();
+    File::open(path).and_then(|file| file.take(tls::MAX_CA + 1).read_to_end(&mut pem)).doing(doing)?;
+    match u64::try_from(pem.len()) {
+        Ok(length) if length <= tls::MAX_CA => Ok(pem),
+        _ => Err(Failure::new(format!("{}: it has more than {} KiB", doing(), tls::MAX_CA >> 10))),
+    }
+}
+
+fn tell(line: &Line) {
+    // Worst case: nobody listens, since the parent has ended; then the kernel ends this process too.
+    std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap_or_default();
+}

@@ -1,0 +1,99 @@
+//! A place to fetch into, and a fetch into it.
+
+use anyhow::Result;
+use init::failure::Failure;
+use init::fetch::fetched::Fetched;
+use init::fetch::job::{Job, Patience, What};
+use init::fetch::parent::{Progress, Terms, fetch};
+use sha2::{Digest, Sha256};
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Patience for tests: everything a child waits for is over within half a second, and nothing is tried twice.
+pub const QUICK: Patience = Patience {
+    connect: 2_000,
+    answer: 600,
+    read: 600,
+    rate: 10 << 10,
+    window: 500,
+    rounds: 1,
+    pause: 20,
+    durable: 1 << 20,
+};
+
+/// A directory with a file that is being fetched.
+pub struct Place {
+    /// The directory.
+    pub directory: tempfile::TempDir,
+    /// The program that is the child.
+    pub program: PathBuf,
+    ca: PathBuf,
+}
+
+impl Place {
+    /// One that trusts this CA. It lies beside the tests' build, since extended attributes need a real file system.
+    pub fn new(program: &str, ca: &str) -> Result<Place> {
+        let directory = tempfile::tempdir_in(Path::new(program).parent().unwrap_or(Path::new(".")))?;
+        let path = directory.path().join("ca.pem");
+        std::fs::write(&path, ca)?;
+        Ok(Place { directory, program: program.into(), ca: path })
+    }
+
+    /// The path of the file.
+    pub fn part(&self) -> PathBuf {
+        self.directory.path().join(".2.part")
+    }
+
+    /// The path of the CA file.
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// The file, as the store would hand it out.
+    pub fn open(&self) -> Result<File> {
+        Ok(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.part())?)
+    }
+
+    /// What the file holds.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        Ok(std::fs::read(self.part())?)
+    }
+
+    /// Fetches into it.
+    pub fn fetch(&self, job: &Job) -> (Result<Fetched, Failure>, Vec<Progress>) {
+        self.fetch_within(job, Duration::from_secs(60))
+    }
+
+    /// The same with a deadline.
+    pub fn fetch_within(&self, job: &Job, deadline: Duration) -> (Result<Fetched, Failure>, Vec<Progress>) {
+        let terms = Terms { program: Some(&self.program), ca: Some(&self.ca), deadline };
+        let mut heard = Vec::new();
+        let file = match self.open() {
+            Ok(file) => file,
+            Err(error) => return (Err(Failure::new(error.to_string())), heard),
+        };
+        let fetched = fetch(job, file, &terms, &mut |progress| heard.push(progress));
+        (fetched, heard)
+    }
+}
+
+/// The order for these bytes.
+///
+/// # Panics
+/// If the addresses are none.
+pub fn job(bytes: &[u8], urls: &[&str]) -> Job {
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let what = What::Artifact { size, sha256: Sha256::digest(bytes).into() };
+    let job = Job::new("vm_root 2", urls, what).unwrap_or_else(|why| panic!("{why}"));
+    Job { patience: QUICK, ..job }
+}
+
+/// The notes among what was heard.
+pub fn notes(heard: &[Progress]) -> Vec<&str> {
+    let note = |progress| match progress {
+        &Progress::Note(ref text) => Some(text.as_str()),
+        Progress::Gap(_) | Progress::Mirror(_) | Progress::At(_) => None,
+    };
+    heard.iter().filter_map(note).collect()
+}
