@@ -33,51 +33,63 @@ impl Asked {
 pub type Script = Box<dyn FnMut(usize, &Asked, &mut Wire) + Send>;
 
 /// A connection.
-pub enum Wire {
-    /// TCP alone.
+pub struct Wire {
+    stream: Stream,
+    heard: bool,
+}
+
+enum Stream {
     Plain(TcpStream),
-    /// TLS over it.
     Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
 impl Wire {
-    /// Sends something. False, once nobody wants to hear it.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        let said = match self {
-            Wire::Plain(stream) => stream.write_all(bytes.as_ref()),
-            Wire::Tls(stream) => stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()),
+    /// Sends something, if anybody still wants to hear it.
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let said = match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(bytes.as_ref()),
+            Stream::Tls(stream) => stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()),
         };
-        said.is_ok()
+        self.heard &= said.is_ok();
+    }
+
+    /// Sends something over and over, for as long as anybody wants to hear it.
+    pub fn say_for_ever(&mut self, bytes: impl AsRef<[u8]>) {
+        while self.heard {
+            self.say(bytes.as_ref());
+        }
     }
 
     /// Sends something a byte at a time, one every so often.
-    pub fn trickle(&mut self, bytes: impl AsRef<[u8]>, every: Duration) -> bool {
-        bytes.as_ref().iter().all(|byte| {
+    pub fn trickle(&mut self, bytes: impl AsRef<[u8]>, every: Duration) {
+        for byte in bytes.as_ref() {
             std::thread::sleep(every);
-            self.say([*byte])
-        })
+            self.say([*byte]);
+            if !self.heard {
+                return;
+            }
+        }
+    }
+
+    fn socket(&mut self) -> &mut TcpStream {
+        match &mut self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => &mut stream.sock,
+        }
     }
 
     /// Waits until the other side has had enough.
     pub fn stay_silent(&mut self) {
         let mut nothing = [0; 64];
-        let socket = match self {
-            Wire::Plain(stream) => stream,
-            Wire::Tls(stream) => &mut stream.sock,
-        };
         // Worst case: the other side waits longer than a test does, and the test says so.
-        while socket.read(&mut nothing).is_ok_and(|count| count > 0) {}
+        while self.socket().read(&mut nothing).is_ok_and(|count| count > 0) {}
     }
 
     /// Ends the connection with a reset instead of an end.
     pub fn reset(&mut self) {
-        let socket = match self {
-            Wire::Plain(stream) => stream,
-            Wire::Tls(stream) => &mut stream.sock,
-        };
         // What was sent is to arrive before the reset does away with it.
         std::thread::sleep(Duration::from_millis(50));
-        rustix::net::sockopt::set_socket_linger(&*socket, Some(Duration::ZERO))
+        rustix::net::sockopt::set_socket_linger(self.socket(), Some(Duration::ZERO))
             .unwrap_or_else(|error| panic!("making the close a reset: {error}"));
     }
 
@@ -85,9 +97,9 @@ impl Wire {
         let mut head = Vec::new();
         let mut bytes = [0; 1024];
         while !head.ends_with(b"\r\n\r\n") {
-            let count = match self {
-                Wire::Plain(stream) => stream.read(&mut bytes),
-                Wire::Tls(stream) => stream.read(&mut bytes),
+            let count = match &mut self.stream {
+                Stream::Plain(stream) => stream.read(&mut bytes),
+                Stream::Tls(stream) => stream.read(&mut bytes),
             }?;
             if count == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -172,7 +184,7 @@ fn wire(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> std::io::Result<W
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
-    let Some(config) = tls else { return Ok(Wire::Plain(stream)) };
+    let Some(config) = tls else { return Ok(Wire { stream: Stream::Plain(stream), heard: true }) };
     let connection = ServerConnection::new(config.clone()).map_err(std::io::Error::other)?;
-    Ok(Wire::Tls(Box::new(StreamOwned::new(connection, stream))))
+    Ok(Wire { stream: Stream::Tls(Box::new(StreamOwned::new(connection, stream))), heard: true })
 }

@@ -5,6 +5,7 @@
 
 use super::head::{self, Follows};
 use super::job::{Patience, Url, What, milliseconds};
+use super::meter::Meter;
 use super::mirrors::Fault;
 use super::tls::Tls;
 use crate::failure::Cause;
@@ -24,11 +25,14 @@ const MAX_REDIRECTS: usize = 3;
 const MAX_HEAD: usize = 16 << 10;
 /// How much is received at once.
 const BUFFER: usize = 64 << 10;
+/// How much may be received before some of the file must have come with it, in bytes: a head, and what one read gives.
+const BUDGET: u64 = 128 << 10;
 
 /// Asks mirrors.
 pub struct Client {
     agent: Agent,
     strict: Arc<AtomicBool>,
+    meter: Meter,
     patience: Patience,
 }
 
@@ -49,13 +53,14 @@ pub struct Answer {
     /// What its bytes are.
     pub follows: Follows,
     body: BodyReader<'static>,
+    meter: Meter,
     patience: Patience,
 }
 
 impl Client {
     /// Who trusts whom, and waits how long.
     pub fn new(trust: Arc<rustls::ClientConfig>, patience: Patience) -> Client {
-        let strict = Arc::new(AtomicBool::new(false));
+        let (strict, meter) = (Arc::new(AtomicBool::new(false)), Meter::default());
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -73,9 +78,9 @@ impl Client {
             .timeout_per_read(Some(milliseconds(patience.read)))
             .timeout_per_write(Some(milliseconds(patience.read)))
             .build();
-        let connector = ().chain(TcpConnector::default()).chain(Tls(trust));
+        let connector = ().chain(TcpConnector::default()).chain(Tls(trust)).chain(meter.clone());
         let agent = Agent::with_parts(config, connector, Names { strict: strict.clone() });
-        Client { agent, strict, patience }
+        Client { agent, strict, meter, patience }
     }
 
     /// Sends a request, and judges the head of the answer.
@@ -90,7 +95,8 @@ impl Client {
                 continue;
             }
             let follows = head::judge(head.status.as_u16(), &head.headers, ask.what, ask.start)?;
-            return Ok(Answer { follows, body: body.into_reader(), patience: self.patience });
+            let (meter, patience) = (self.meter.clone(), self.patience);
+            return Ok(Answer { follows, body: body.into_reader(), meter, patience });
         }
         Err(Fault::new(format!("redirects more than {MAX_REDIRECTS} times")))
     }
@@ -103,6 +109,8 @@ impl Client {
                 request = request.header(IF_RANGE, validator);
             }
         }
+        // The head has deadlines of its own; it comes with whatever of the body fits behind it.
+        self.meter.allow(BUDGET, None);
         request.call().map_err(|error| Fault::new(words(&error, &self.patience)))
     }
 }
@@ -110,6 +118,7 @@ impl Client {
 impl Answer {
     /// The next bytes of the body; 0 at its end, which has been announced or is where the mirror closed the connection.
     pub fn read(&mut self, chunk: &mut [u8]) -> Result<usize, Fault> {
+        self.meter.allow(BUDGET, Some(milliseconds(self.patience.read)));
         self.body.read(chunk).map_err(|error| Fault::new(words(&Error::from(error), &self.patience)))
     }
 }
@@ -135,6 +144,7 @@ fn words(error: &Error, patience: &Patience) -> String {
         Error::Protocol(why) => format!("does not keep to HTTP: {why}"),
         Error::BodyStalled => "does not keep to HTTP: its chunks make no sense".into(),
         Error::Io(error) => io_words(error),
+        Error::Other(why) => why.to_string(),
         error => error.to_string(),
     }
 }

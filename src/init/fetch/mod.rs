@@ -10,6 +10,7 @@ pub mod fetched;
 pub mod head;
 pub mod http;
 pub mod job;
+pub mod meter;
 pub mod mirrors;
 pub mod parent;
 pub mod rate;
