@@ -2,6 +2,7 @@
 
 mod good;
 mod hostile;
+mod resume;
 
 /// The program that is the child in these tests.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch-probe");
