@@ -110,18 +110,23 @@ pub fn read_start(file: &File, length: usize) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Lets the child of a command have a file of ours as this descriptor, which must be above 2 and not be taken here.
+/// Lets the child of a command have a file of ours as this descriptor, which must be above 2 and not be taken here, and none
+/// of those above it.
 pub fn hand_over(command: &mut Command, file: OwnedFd, descriptor: RawFd) {
-    let install = move || match file.as_raw_fd() == descriptor {
-        // It stands there already, and only has to outlive the exec.
-        true => Ok(rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?),
-        // SAFETY: dup2 takes two numbers. The target is the child's own copy of the table; nothing here owns it.
-        false => match unsafe { nix::libc::dup2(file.as_raw_fd(), descriptor) } {
-            -1 => Err(std::io::Error::last_os_error()),
-            _ => Ok(()),
-        },
+    let others = descriptor.unsigned_abs() + 1;
+    let install = move || {
+        match file.as_raw_fd() == descriptor {
+            // It stands there already, and only has to outlive the exec.
+            true => rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?,
+            // SAFETY: dup2 takes two numbers. The target is the child's own copy of the table; nothing here owns it.
+            false => system_call(unsafe { nix::libc::dup2(file.as_raw_fd(), descriptor) }.into()).map(drop)?,
+        }
+        // SAFETY: close_range takes three numbers, and with this flag closes nothing before the exec.
+        let closed =
+            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, others, u32::MAX, nix::libc::CLOSE_RANGE_CLOEXEC) };
+        Ok(system_call(closed).map(drop)?)
     };
-    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
     unsafe { command.pre_exec(install) };
 }
 

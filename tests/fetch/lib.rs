@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod hostile;
+pub mod jail;
 pub mod nginx;
 pub mod place;
 

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -94,7 +94,11 @@ fn start(job: &Job, destination: &File, terms: &Terms) -> Result<Running, Failur
     let mut running = Running(command.spawn().doing(doing)?);
     let mut stdin = running.0.stdin.take().ok_or_else(|| Failure::new(doing()))?;
     // An order is shorter than what a pipe holds: this waits for nobody.
-    stdin.write_all(&order).doing(doing)?;
+    match stdin.write_all(&order) {
+        // It has ended already; its last words or the way it ended say why.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.doing(doing)?,
+    }
     Ok(running)
 }
 
