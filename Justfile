@@ -7,7 +7,7 @@ static := 'RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile init 
 built := "target" / TARGET / "init"
 dock0 := "target/debug/dock0"
 # The most bytes an initrd may have; the build fails above it.
-initrd_budget := "700000"
+initrd_budget := "1250000"
 
 # What can be done
 default:

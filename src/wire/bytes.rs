@@ -20,16 +20,22 @@ pub fn le64(bytes: &[u8], offset: usize) -> Option<u64> {
     take(bytes, offset).map(u64::from_le_bytes)
 }
 
+/// A big-endian 16-bit number at `offset`.
+pub fn be16(bytes: &[u8], offset: usize) -> Option<u16> {
+    take(bytes, offset).map(u16::from_be_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_little_endian_and_never_read_past_the_end() {
+    fn numbers_are_of_their_order_and_never_read_past_the_end() {
         let bytes = [1, 2, 3, 4, 5, 6, 7, 8];
         assert_eq!(le16(&bytes, 0), Some(0x0201));
         assert_eq!(le32(&bytes, 4), Some(0x0807_0605));
         assert_eq!(le64(&bytes, 0), Some(0x0807_0605_0403_0201));
+        assert_eq!(be16(&bytes, 0), Some(0x0102));
         assert_eq!(le16(&bytes, 7), None);
         assert_eq!(le64(&bytes, usize::MAX), None);
     }

@@ -21,6 +21,7 @@ pub mod netlink;
 pub mod netlink_news;
 pub mod network;
 pub mod network_report;
+pub mod dns;
 pub mod program;
 pub mod seed;
 pub mod settings;

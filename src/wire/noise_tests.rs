@@ -6,6 +6,7 @@ extern crate std;
 use crate::{json, manifest, minisig, program, seed, superblock, uevent};
 use crate::dhcp::{self, Reply};
 use crate::{netlink_news, program, seed, superblock, uevent};
+use crate::{dns, program, seed, superblock, uevent};
 use std::vec::Vec;
 
 /// A linear congruential generator (Knuth's MMIX constants).
@@ -40,6 +41,20 @@ fn superblocks() {
         [(1024 + 0x38, &[0x53, 0xef]), (1024, &[0xe2, 0xe1, 0xf5, 0xe0]), (0, b"hsqs"), (28, &[4, 0])];
     let found = (0..20_000).filter(|_| superblock::identify(&noise.input(2000, &pieces)).is_some()).count();
     assert!(found > 1000, "only {found} inputs came past the magic numbers");
+}
+
+#[test]
+fn answers_of_name_servers() {
+    let mut noise = Noise(5);
+    let pieces: [(usize, &[u8]); 4] = [
+        (0, b"\x00\x01\x81\x80\x00\x01\x00"),
+        (12, b"\x01a\x00\x00\x01\x00\x01"),
+        (19, b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04"),
+        (35, b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c"),
+    ];
+    let answers =
+        (0..20_000).filter(|_| dns::answer(&noise.input(200, &pieces), 1, "a", dns::Kind::V4).is_some()).count();
+    assert!(answers > 1000, "only {answers} inputs came past the question");
 }
 
 #[test]

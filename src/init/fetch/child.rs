@@ -2,21 +2,27 @@
 
 use super::http::Client;
 use super::job::{Job, MAX_JOB};
+use super::names::Known;
 use super::report::Line;
 use super::sandbox::{self, Confinement, FETCH_USER, SMALL_MEMORY, Tcp};
+use super::tls::MAX_CA;
 use super::{download, tls};
 use crate::failure::{Doing, Failure};
 use crate::sys;
 use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::UdpSocket;
 use std::process::ExitCode;
 
 /// The descriptor of the file to fetch into.
 pub const DESTINATION: i32 = 3;
-/// What the C library opens to resolve a name.
-const READABLE: &[&str] = &["/etc/resolv.conf", "/etc/hosts"];
+/// What is known of names. It is read before the child locks itself up, and parsed after that.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+/// The longest of these files that is read, in bytes.
+const MAX_NAMES: u64 = 256 << 10;
 /// How much longer than it may be a file can get before the kernel ends the child.
 const SLACK: u64 = 4096;
 
@@ -39,12 +45,13 @@ fn fetch(words: &[&str]) -> Result<u64, Failure> {
     let (parent, ca) = orders(words)?;
     let job = read_job()?;
     let ca = ca.map(read_ca).transpose()?;
+    let names = [RESOLV_CONF, HOSTS].map(read_names);
     let destination = sys::inherited_file(DESTINATION).doing(|| format!("taking descriptor {DESTINATION} over"))?;
     let gaps = sandbox::enter(&Confinement {
         user: FETCH_USER,
         capabilities: CapabilitySet::empty(),
         close_from: DESTINATION.unsigned_abs() + 1,
-        readable: READABLE,
+        readable: &[],
         tcp: Tcp::Connect,
         memory: SMALL_MEMORY,
         file_size: job.what.most().saturating_add(SLACK),
@@ -53,7 +60,9 @@ fn fetch(words: &[&str]) -> Result<u64, Failure> {
     for gap in gaps {
         tell(&Line::Gap(gap));
     }
-    let client = Client::new(tls::trust(ca.as_deref())?, job.patience);
+    let [resolv_conf, hosts] = names;
+    let known = Known::parse(&resolv_conf?, &hosts?, &interface_number);
+    let client = Client::new(tls::trust(ca.as_deref())?, known, job.patience);
     download::run(&job, destination, &client, &mut |line| tell(&line))
 }
 
@@ -77,12 +86,31 @@ fn read_job() -> Result<Job, Failure> {
 
 fn read_ca(path: &str) -> Result<Vec<u8>, Failure> {
     let doing = || format!("reading the CA file {path}");
-    let mut pem = Vec::new();
-    File::open(path).and_then(|file| file.take(tls::MAX_CA + 1).read_to_end(&mut pem)).doing(doing)?;
-    match u64::try_from(pem.len()) {
-        Ok(length) if length <= tls::MAX_CA => Ok(pem),
-        _ => Err(Failure::new(format!("{}: it has more than {} KiB", doing(), tls::MAX_CA >> 10))),
+    let pem = File::open(path).and_then(|file| read_all(file, MAX_CA)).doing(doing)?;
+    pem.ok_or_else(|| Failure::new(format!("{}: it has more than {} KiB", doing(), MAX_CA >> 10)))
+}
+
+/// A file that there need not be. One that is too long is no such file.
+fn read_names(path: &str) -> Result<String, Failure> {
+    match File::open(path).and_then(|file| read_all(file, MAX_NAMES)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => {
+            let bytes = read.doing(|| format!("reading {path}"))?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
     }
+}
+
+/// All of it, or nothing if it is more than that.
+fn read_all(file: File, most: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let count = file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(u64::try_from(count).is_ok_and(|count| count <= most).then_some(bytes))
+}
+
+fn interface_number(name: &str) -> Option<u32> {
+    let socket = UdpSocket::bind("[::]:0").ok()?;
+    rustix::net::netdevice::name_to_index(socket, name).ok()
 }
 
 fn tell(line: &Line) {

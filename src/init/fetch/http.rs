@@ -7,10 +7,11 @@ use super::head::{self, Follows};
 use super::job::{Patience, Url, What, milliseconds};
 use super::meter::Meter;
 use super::mirrors::Fault;
+use super::names::{self, Known};
 use super::tls::Tls;
 use crate::failure::Cause;
 use std::io::{self, Read};
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use ureq::http::Uri;
@@ -58,8 +59,8 @@ pub struct Answer {
 }
 
 impl Client {
-    /// Who trusts whom, and waits how long.
-    pub fn new(trust: Arc<rustls::ClientConfig>, patience: Patience) -> Client {
+    /// Whom it trusts, what it knows of names, and how long it waits.
+    pub fn new(trust: Arc<rustls::ClientConfig>, known: Known, patience: Patience) -> Client {
         let (strict, meter) = (Arc::new(AtomicBool::new(false)), Meter::default());
         let config = Agent::config_builder()
             .proxy(None)
@@ -79,7 +80,7 @@ impl Client {
             .timeout_per_write(Some(milliseconds(patience.read)))
             .build();
         let connector = ().chain(TcpConnector::default()).chain(Tls(trust)).chain(meter.clone());
-        let agent = Agent::with_parts(config, connector, Names { strict: strict.clone() });
+        let agent = Agent::with_parts(config, connector, Names { known, patience, strict: strict.clone() });
         Client { agent, strict, meter, patience }
     }
 
@@ -132,6 +133,7 @@ fn bare_host(url: &Url) -> &str {
 }
 
 /// What went wrong, behind a mirror's name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not told apart here speaks for itself")]
 fn words(error: &Error, patience: &Patience) -> String {
     let seconds = |count: u32| format!("{} s", f64::from(count) / 1000.0);
     match error {
@@ -149,6 +151,7 @@ fn words(error: &Error, patience: &Patience) -> String {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not told apart here speaks for itself")]
 fn io_words(error: &io::Error) -> String {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return match error {
@@ -165,9 +168,11 @@ fn io_words(error: &io::Error) -> String {
     }
 }
 
-/// Names to addresses, by the C library and without a thread: its own deadlines hold (`RES_OPTIONS`).
+/// Names to addresses, for ureq.
 struct Names {
-    /// Whether a name may lead to this machine.
+    known: Known,
+    patience: Patience,
+    /// Whether a name may not lead to this machine.
     strict: Arc<AtomicBool>,
 }
 
@@ -175,23 +180,16 @@ impl Resolver for Names {
     fn resolve(&self, uri: &Uri, _: &ureq::config::Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        let found = (host, port).to_socket_addrs().map_err(|_| Error::HostNotFound)?;
-        let strict = self.strict.load(Ordering::Relaxed);
+        let found = self.known.look_up(host, &self.patience).map_err(|why| Error::Other(why.into()))?;
+        let near = found.iter().find(|address| self.strict.load(Ordering::Relaxed) && is_near(**address));
+        if let Some(near) = near {
+            return Err(Error::Other(format!("redirects to {host}, which is {near} on this machine").into()));
+        }
         let mut addresses = self.empty();
-        let mut near = None;
-        for address in found.take(MAX_ADDRESSES) {
-            match strict && is_near(address.ip()) {
-                true => near = Some(address.ip()),
-                false => addresses.push(address),
-            }
+        for address in names::routable(found, port).into_iter().take(MAX_ADDRESSES) {
+            addresses.push(SocketAddr::new(address, port));
         }
-        match (addresses.is_empty(), near) {
-            (false, _) => Ok(addresses),
-            (true, None) => Err(Error::HostNotFound),
-            (true, Some(near)) => {
-                Err(Error::Other(format!("redirects to {host}, which is {near} on this machine").into()))
-            }
-        }
+        Ok(addresses)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod http;
 pub mod job;
 pub mod meter;
 pub mod mirrors;
+pub mod names;
 pub mod parent;
 pub mod rate;
 pub mod report;

@@ -87,8 +87,7 @@ fn start(job: &Job, destination: &File, terms: &Terms) -> Result<Running, Failur
     let program = terms.program.map_or_else(|| PathBuf::from("/proc/self/exe"), Path::to_path_buf);
     let mut command = Command::new(&program);
     command.arg0(NAME).arg(std::process::id().to_string()).args(terms.ca);
-    // RES_OPTIONS bounds what a name takes: three servers at most, each asked twice.
-    command.env_clear().env("RES_OPTIONS", "timeout:3 attempts:2").current_dir("/");
+    command.env_clear().current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     sys::hand_over(&mut command, destination.try_clone().doing(doing)?.into(), DESTINATION);
     let mut running = Running(command.spawn().doing(doing)?);

@@ -69,9 +69,8 @@ pub fn enter(confinement: &Confinement) -> Result<Vec<String>, Failure> {
         .doing(|| "dropping capabilities".into())?;
     process::set_dumpable_behavior(DumpableBehavior::NotDumpable).doing(|| "hiding its memory".into())?;
     // After the change of user, which clears it.
-    match confinement.parent {
-        Some(parent) => die_with(parent)?,
-        None => {}
+    if let Some(parent) = confinement.parent {
+        die_with(parent)?;
     }
     Ok(gaps)
 }

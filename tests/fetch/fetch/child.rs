@@ -62,12 +62,12 @@ fn whatever_a_child_says_it_is_ended_and_not_believed() {
 }
 
 #[test]
-fn it_gets_four_descriptors_one_variable_and_no_place_of_ours() {
+fn it_gets_four_descriptors_no_variable_and_no_place_of_ours() {
     let (mut place, nginx) = setting();
     with(&mut place, "tells-what-it-has");
     let (_fetched, heard) = place.fetch(&job(b"12345", &[&nginx.https("five")]));
     // Descriptor 4 is the listing itself.
-    let has = "[\"RES_OPTIONS=timeout:3 attempts:2\"] [\"0\", \"1\", \"2\", \"3\", \"4\"] /";
+    let has = "[] [\"0\", \"1\", \"2\", \"3\", \"4\"] /";
     assert_eq!(notes(&heard)[1], has);
 }
 
