@@ -17,6 +17,7 @@ pub mod orders;
 pub mod overlay;
 pub mod places;
 pub mod rescue;
+pub mod role;
 pub mod scratch;
 pub mod shell;
 pub mod stopwatch;

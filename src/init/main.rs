@@ -6,61 +6,31 @@
 
 use init::boot_partition::BootPartition;
 use init::failure::Failure;
+use init::role::Role;
 use init::stopwatch::Stopwatch;
-use init::{command, device, handover, kernel_fs, net, orders, overlay, places, rescue, scratch, shell};
-use init::{command, device, fetch, handover, kernel_fs, orders, overlay, places, rescue, scratch, shell};
+use init::{command, device, fetch, handover, kernel_fs, net, orders, overlay, places, rescue, scratch, shell};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
-    let is_pid_1 = rustix::process::getpid().is_init();
-    if let Some(words) = behind_menagerie(&words, is_pid_1) {
-        return command::run(&words);
+    let words = words.iter().map(String::as_str).collect::<Vec<_>>();
+    match Role::of(&words, rustix::process::getpid().is_init()) {
+        Role::Menagerie(words) => command::run(words),
+        Role::Fetch(words) => fetch::child::run(words),
+        Role::Network(words) => net::child::run(words),
+        Role::Nobody => {
+            eprintln!(
+                "init: this boots a virtual machine and runs only as its PID 1; nothing was done (init menagerie is for you)"
+            );
+            ExitCode::from(2)
+        }
+        Role::Boot => {
+            rescue::catch_panics();
+            let Err(failure) = boot();
+            rescue::rescue(&failure)
+        }
     }
-    if !is_pid_1 {
-    if let Some(words) = behind(command::NAME, &words) {
-        return command::run(&words);
-    }
-    if let Some(words) = behind(net::NAME, &words) {
-        return net::child::run(&words);
-    if let Some(words) = behind_fetch(&words) {
-        return fetch::child::run(&words);
-    }
-    if !rustix::process::getpid().is_init() {
-        eprintln!(
-            "init: this boots a virtual machine and runs only as its PID 1; nothing was done (init menagerie is for you)"
-        );
-        return ExitCode::from(2);
-    }
-    rescue::catch_panics();
-    let Err(failure) = boot();
-    rescue::rescue(&failure)
-}
-
-/// The words behind the name `menagerie`, if the program is called that way, or `init menagerie`. PID 1 is never the latter:
-/// its words are what the kernel did not know on its command line.
-fn behind_menagerie(words: &[String], is_pid_1: bool) -> Option<Vec<&str>> {
-    let (name, rest) = words.split_first()?;
-    let rest = match rest {
-        rest if name.rsplit('/').next() == Some(command::NAME) => rest,
-        [first, rest @ ..] if first == command::NAME && !is_pid_1 => rest,
-/// The words behind this name, if the program is called that way, or `init NAME`.
-fn behind<'w>(wanted: &str, words: &'w [String]) -> Option<Vec<&'w str>> {
-    let is_it = |word: &String| word.rsplit('/').next() == Some(wanted);
-    let (name, rest) = words.split_first()?;
-    let rest = match rest {
-        rest if is_it(name) => rest,
-        [first, rest @ ..] if first == wanted => rest,
-        _ => return None,
-    };
-    Some(rest.iter().map(String::as_str).collect())
-}
-
-/// The words behind the name of the fetching child, if the program is called that way.
-fn behind_fetch(words: &[String]) -> Option<Vec<&str>> {
-    let (name, rest) = words.split_first()?;
-    (name == fetch::NAME).then(|| rest.iter().map(String::as_str).collect())
 }
 
 fn boot() -> Result<Infallible, Failure> {

@@ -3,10 +3,8 @@
 
 extern crate std;
 
-use crate::{json, manifest, minisig, program, seed, superblock, uevent};
 use crate::dhcp::{self, Reply};
-use crate::{netlink_news, program, seed, superblock, uevent};
-use crate::{dns, program, seed, superblock, uevent};
+use crate::{dns, json, manifest, minisig, netlink_news, program, seed, superblock, uevent};
 use std::vec::Vec;
 
 /// A linear congruential generator (Knuth's MMIX constants).
@@ -149,6 +147,8 @@ fn keys_and_signatures() {
         let comment = minisig::Signature::parse(&signature).map(|signature| signature.trusted_comment.len());
         assert!(comment.unwrap_or_default() <= signature.len());
     }
+}
+
 #[test]
 fn dhcp_messages() {
     let mut noise = Noise(4);
