@@ -10,6 +10,7 @@ pub mod failure;
 pub mod fetch;
 pub mod handover;
 pub mod image;
+pub mod install;
 pub mod kernel_fs;
 pub mod log;
 pub mod net;

@@ -32,17 +32,22 @@ impl New<'_> {
     ) -> Result<Seal, Failure> {
         let (part, place) = (layout.part(self.artifact), layout.artifact(self.artifact));
         make_directories(files, parent(&place))?;
-        let sealed = self.write_part(files, &part, source, told).and_then(|seal| {
-            let doing = || format!("renaming {} to {}", files.show(&part), files.show(&place));
-            files.rename(&part, &place).doing(doing)?;
-            files.sync_directory(parent(&place)).doing(|| format!("syncing {}", files.show(parent(&place))))?;
-            Ok(seal)
-        });
+        let sealed = self.write_part(files, &part, source, told);
+        let sealed = sealed.and_then(|seal| self.name(files, &part, &place).map(|()| seal));
         if sealed.is_err() {
             // Worst case: it stays, takes its space, and the next run removes it.
             files.remove_file(&part).unwrap_or_default();
         }
         sealed
+    }
+
+    /// Gives what is whole and on the disk its mode and its name.
+    pub fn name(&self, files: &impl Files, part: &str, place: &str) -> Result<(), Failure> {
+        // Last: with its mode the file may no longer be ours to read.
+        files.set_mode(part, self.mode).doing(|| format!("setting the mode of {}", files.show(part)))?;
+        let doing = || format!("renaming {} to {}", files.show(part), files.show(place));
+        files.rename(part, place).doing(doing)?;
+        files.sync_directory(parent(place)).doing(|| format!("syncing {}", files.show(parent(place))))
     }
 
     fn write_part(
@@ -57,10 +62,7 @@ impl New<'_> {
         let record = self.copy(files, &mut file, source, told)?;
         files.write_record(&file, &record).doing(doing)?;
         files.finish(file).doing(doing)?;
-        let seal = files.seal(part).doing(|| format!("sealing {}", files.show(part)))?;
-        // Last: with it the file may no longer be ours to read.
-        files.set_mode(part, self.mode).doing(|| format!("setting the mode of {}", files.show(part)))?;
-        Ok(seal)
+        files.seal(part).doing(|| format!("sealing {}", files.show(part)))
     }
 
     fn copy<F: Files>(

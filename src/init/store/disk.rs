@@ -277,6 +277,29 @@ impl Files for Disk {
 }
 
 impl Disk {
+    /// Opens an unfinished file for reading and writing, with room reserved; made if it is not there.
+    pub fn open_part(&self, path: &str, size: u64) -> Result<File> {
+        let (directory, name) = self.at(path)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = retry_on_intr(|| fs::openat(&directory, name, flags, Mode::from_raw_mode(0o600)))?;
+        if kind_of(fs::fstat(&file)?.st_mode) != Kind::File {
+            return Err(Errno::INVAL);
+        }
+        // The length stays what was written, so that whoever goes on sees how far it got.
+        match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, size)) {
+            Err(Errno::OPNOTSUPP) => {}
+            reserved => reserved?,
+        }
+        Ok(file.into())
+    }
+
+    /// Writes something down with a file that nobody can write to any more.
+    pub fn write_record_at(&self, path: &str, record: &Record) -> Result<()> {
+        let file = self.open_file(path)?;
+        self.write_record(&file, record)?;
+        retry_on_intr(|| fs::fsync(&file))
+    }
+
     fn rename_with(&self, from: &str, to: &str, flags: RenameFlags) -> Result<()> {
         let ((from, old), (to, new)) = (self.at(from)?, self.at(to)?);
         fs::renameat_with(&from, old, &to, new, flags)

@@ -1,0 +1,134 @@
+//! Installing over the network: the signed manifest, then whatever of it is not on the disk, then the releases turn. For PID 1
+//! and for `menagerie install` alike; bringing the network up is PID 1's alone.
+//!
+//! What comes from outside is fetched by a child without privileges (`crate::fetch`); here it is checked: the manifest by its
+//! signature before anything of it is read, an artifact by the kernel's own measurement.
+
+mod offer;
+mod remote;
+
+pub use offer::Offer;
+pub use remote::Remote;
+
+use crate::admit::{self, Times};
+use crate::failure::{Doing, Failure};
+use crate::fetch::show::On;
+use crate::store::apply::Event;
+use crate::store::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
+use crate::store::survey::Remarks;
+use crate::store::{Disk, Files};
+use menagerie::{Expected, Inventory, Layout, Name, Plan, Policy, ReleaseId, Timestamp};
+use rustix::io::Errno;
+use std::io::Read;
+use std::time::Duration;
+use wire::settings::{self, Settings};
+
+/// What is installed where the settings name nothing else.
+const PRODUCT: &str = "dock0";
+const CHANNEL: &str = "stable";
+/// The only one this program is built for.
+const ARCH: &str = "x86_64";
+/// Where a CA beside the built-in ones is trusted, if it is there.
+const CA: &str = "dock0/trust/ca.pem";
+/// How long the fetching of one artifact may take in all: a gigabyte at the slowest rate that is accepted.
+const PATIENCE: Duration = Duration::from_secs(30 * 3600);
+
+/// Reads `dock0/settings.json`; without one everything is as it is by itself.
+pub fn read_settings(disk: &Disk) -> Result<Settings, Failure> {
+    let doing = || format!("reading {}", disk.show(settings::PATH));
+    let mut json = Vec::new();
+    match disk.open(settings::PATH) {
+        Err(Errno::NOENT) => return Ok(Settings::default()),
+        file => {
+            let most = u64::try_from(settings::LONGEST).unwrap_or(u64::MAX).saturating_add(1);
+            file.doing(doing)?.take(most).read_to_end(&mut json).doing(doing)?
+        }
+    };
+    settings::parse(&json).map_err(|bad| Failure::new(bad.to_string()))
+}
+
+/// When this program was built: the clock cannot be behind that. Seconds since 1970, from the recipe that builds it.
+pub fn built() -> Timestamp {
+    /// Where it was built by hand.
+    const AT_LEAST: u64 = 1_795_564_800;
+    Timestamp::from_unix(option_env!("DOCK0_BUILT").and_then(|text| text.parse().ok()).unwrap_or(AT_LEAST))
+}
+
+/// Sets a clock that is behind to the earliest that it can be, so that certificates can be believed. It says what it did.
+pub fn set_clock(disk: &Disk, say: &mut dyn FnMut(String)) -> Result<(), Failure> {
+    let (floor, now) = (admit::floor(disk, built())?, admit::system_time());
+    if now >= floor {
+        return Ok(());
+    }
+    say(format!("the clock says {now} and is behind: setting it to {floor}"));
+    let seconds = i64::try_from(floor.unix()).unwrap_or(i64::MAX);
+    let time = rustix::time::Timespec { tv_sec: seconds, tv_nsec: 0 };
+    rustix::time::clock_settime(rustix::time::ClockId::Realtime, time).doing(|| "setting the clock".into())
+}
+
+/// How it is installed.
+pub struct How<'h> {
+    /// What this machine takes.
+    pub settings: &'h Settings,
+    /// Which old releases and orphans are kept.
+    pub policy: Policy,
+    /// The release that this machine runs from.
+    pub running: Option<ReleaseId>,
+    /// Where progress is shown.
+    pub on: On,
+}
+
+/// Installs what is offered, and returns which release that is. What was fetched of it is kept whatever goes wrong.
+pub fn install(disk: &Disk, offer: &Offer, how: &How, say: &mut dyn FnMut(String)) -> Result<ReleaseId, Failure> {
+    let settings = &how.settings.manifest;
+    let word = |set: Option<&str>, default: &str| -> Result<Name, Failure> {
+        let text = set.unwrap_or(default);
+        text.parse().map_err(|why| Failure::new(format!("{}: {text:?} {why}", settings::PATH)))
+    };
+    let product = word(settings.product.as_deref(), PRODUCT)?;
+    let (channel, arch) = (word(settings.channel.as_deref(), CHANNEL)?, word(None, ARCH)?);
+    let expected = Expected { product: &product, channel: &channel, arch: &arch };
+    let times = Times { system: admit::system_time(), built: built() };
+    let admitted = admit::admit(disk, &expected, times, &offer.manifest, &offer.minisig)?;
+    let manifest = &admitted.manifest;
+    say(format!("manifest {} of {product} {channel}, issued {}", manifest.serial, manifest.issued));
+    // From here on nothing older is installed, whatever becomes of this.
+    admitted.remember(disk)?;
+    let artifacts: Vec<_> = manifest.artifacts.iter().map(|entry| entry.artifact.clone()).collect();
+    let given = artifacts.iter().map(|artifact| Given { artifact: artifact.clone(), origin: Origin::Remote });
+    turn(disk, &Change::Add(given.collect()), &Remote::new(manifest, ca(disk)?, PATIENCE, how.on), how, say)?;
+    Ok(ReleaseId::of(&artifacts))
+}
+
+fn turn(disk: &Disk, change: &Change, supply: &Remote, how: &How, say: &mut dyn FnMut(String)) -> Result<(), Failure> {
+    let layout = Layout::default();
+    let terms = Terms { layout: &layout, policy: how.policy, running: how.running, supply };
+    let mut remarks_said = Vec::new();
+    let mut show = |_: &Plan, _: &Inventory, remarks: &Remarks| {
+        remarks_said.extend(remarks.all().cloned());
+        Consent::Given
+    };
+    let made = make(disk, &terms, change, &mut show, &mut |event| {
+        if let Event::Begins(step) = event {
+            say(step.to_string());
+        }
+    });
+    remarks_said.into_iter().for_each(&mut *say);
+    match made {
+        Ok(()) => Ok(()),
+        Err(Unmade::Uncleared(failure)) => {
+            say(format!("installed, but not all of the old was removed: {failure}"));
+            Ok(())
+        }
+        Err(Unmade::Nothing(failure)) => Err(failure),
+    }
+}
+
+/// The CA file, if there is one.
+pub fn ca(disk: &Disk) -> Result<Option<std::path::PathBuf>, Failure> {
+    match disk.look(CA) {
+        Ok(_) => Ok(Some(std::path::Path::new(&disk.path()?).join(CA))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error).doing(|| format!("looking for {}", disk.show(CA))),
+    }
+}
