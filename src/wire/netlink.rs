@@ -279,7 +279,7 @@ mod tests {
         bytes.iter().map(|byte| std::format!("{byte:02x}")).collect()
     }
 
-    /// Each row was sent to Linux 6.18, which did what it says; the bytes are those of a little-endian machine.
+    /// That kernels take them is proved where init sends them. The bytes are those of a little-endian machine.
     #[test]
     fn requests_byte_by_byte() {
         let route_to = |to: &str, via: Option<&str>| Route { to: cidr(to), via: via.map(|via| via.parse().unwrap()) };

@@ -4,7 +4,8 @@
 extern crate std;
 
 use crate::dhcp::{self, Reply};
-use crate::{dns, json, manifest, minisig, netlink_news, program, seed, superblock, uevent};
+use crate::{dns, ip_param, json, json_shape, manifest, minisig, netlink_news, network::Network, network_report};
+use crate::{program, seed, superblock, uevent};
 use std::vec::Vec;
 
 /// A linear congruential generator (Knuth's MMIX constants).
@@ -192,4 +193,19 @@ fn netlink_news_of_any_kind() {
         news += netlink_news::read(&noise.input(300, &pieces)).count();
     }
     assert!(news > 2_000, "only {news} inputs were news");
+}
+
+#[test]
+fn words_of_a_network() {
+    let mut noise = Noise(6);
+    let mut good = 0;
+    for _ in 0..20_000 {
+        let line = noise.input(120, &[(0, b"ip=192.0.2.5::192.0.2.1:24:"), (27, b":eth0:off:"), (40, b"[::1]:")]);
+        good += usize::from(ip_param::apply(&line, &mut Network::default()).is_ok());
+        let report = noise.input(120, &[(0, b"up interface=eth0 address="), (26, b"192.0.2.5/24 "), (39, b"dns=::1")]);
+        good += usize::from(network_report::Report::parse(&report).is_ok());
+        let json = noise.input(60, &[(0, b"{\"a\":["), (6, b"\"x\\\"y\","), (14, b"\"\"]}")]);
+        good += usize::from(json_shape::check(&json, &[("a", json_shape::Kind::Texts)]).is_ok());
+    }
+    assert!(good > 200, "only {good} inputs were good");
 }

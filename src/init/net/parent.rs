@@ -38,6 +38,8 @@ pub struct Network {
     /// What has come of a line whose end has not.
     begun: Vec<u8>,
     facts: Option<Facts>,
+    /// It has said that it failed: then it has put back what it could, and ends.
+    has_failed: bool,
 }
 
 impl Network {
@@ -46,10 +48,13 @@ impl Network {
     pub fn bring_up(wanted: &wire::network::Network, root: &str, patience: Duration) -> Result<Network, Failure> {
         say!("bringing the network up ({wanted})");
         make_directory(&format!("{}/etc", root.trim_end_matches('/')))?;
-        let mut network = Network::start(Path::new("/proc/self/exe"), wanted, root)?;
-        match network.wait(Instant::now() + patience) {
-            Ok(()) => Ok(network),
-            Err(failure) => match network.take_down() {
+        Network::start(Path::new("/proc/self/exe"), wanted, root)?.or_take_down(Instant::now() + patience)
+    }
+
+    fn or_take_down(mut self, deadline: Instant) -> Result<Network, Failure> {
+        match self.wait(deadline) {
+            Ok(()) => Ok(self),
+            Err(failure) => match self.take_down() {
                 Ok(()) => Err(failure),
                 Err(also) => Err(Failure::new(format!("{failure}; then {also}"))),
             },
@@ -64,7 +69,7 @@ impl Network {
         let doing = || format!("starting {NAME}");
         let mut child = command.spawn().doing(doing)?;
         let output = child.stdout.take().ok_or_else(|| Failure::new(format!("starting {NAME}: it has no output")))?;
-        Ok(Network { child, output, begun: Vec::new(), facts: None })
+        Ok(Network { child, output, begun: Vec::new(), facts: None, has_failed: false })
     }
 
     /// Waits until it is up, showing what is in the way.
@@ -82,6 +87,7 @@ impl Network {
                     in_the_way = sentence.to_string();
                 }
                 Some(Report::Failed(sentence)) => {
+                    self.has_failed = true;
                     return Err(Failure::new(format!("bringing the network up: {sentence}")));
                 }
                 None => self.sleep(deadline)?,
@@ -115,6 +121,7 @@ impl Network {
                     self.facts = None;
                 }
                 Some(Report::Failed(sentence)) => {
+                    self.has_failed = true;
                     return Err(Failure::new(format!("keeping the network up: {sentence}")));
                 }
                 None => break,
@@ -137,7 +144,7 @@ impl Network {
             if let Some(status) = self.child.try_wait().doing(doing)? {
                 let said = self.last_word();
                 return match said {
-                    _ if status.success() => Ok(()),
+                    _ if status.success() || self.has_failed => Ok(()),
                     Some(sentence) => Err(Failure::new(format!("taking the network down: {sentence}"))),
                     None => Err(Failure::new(format!("taking the network down: {NAME} has ended with {status}"))),
                 };
@@ -214,15 +221,14 @@ mod tests {
         let program = directory.path().join("child");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        let mut network = Network::start(&program, &wire::network::Network::default(), "/")?;
-        network.wait(Instant::now() + patience).map(|()| network)
+        Network::start(&program, &wire::network::Network::default(), "/")?.or_take_down(Instant::now() + patience)
     }
 
     #[test]
     fn what_a_child_may_say_and_what_not() {
         let long = format!("head -c {} /dev/zero | tr '\\0' x; sleep 20", LONGEST_LINE + 1);
         for (case, script, want) in [
-            ("it fails", "echo failed opening a socket: no", "bringing the network up: opening a socket: no"),
+            ("it fails", "echo failed opening a socket: no; exit 1", "bringing the network up: opening a socket: no"),
             ("it ends", "exit 0", "dock0-net has ended without a word"),
             ("its last word", "echo trying x; echo failed y; exit 1", "bringing the network up: y"),
             ("nonsense", "echo hello; sleep 20", "dock0-net says what is no report: hello"),
@@ -235,7 +241,8 @@ mod tests {
             ("no address", "echo up interface=eth0; sleep 20", "dock0-net says what is no report: up interface=eth0"),
         ] {
             let failure = brought_up(script, PATIENCE).err().unwrap_or_else(|| panic!("{case}"));
-            assert_eq!(failure.to_string(), want, "{case}");
+            let failure = failure.to_string();
+            assert_eq!(failure.split("; then").next(), Some(want), "{case}");
         }
     }
 
@@ -249,8 +256,15 @@ mod tests {
             ),
         ] {
             let failure = brought_up(script, Duration::from_millis(300)).err().unwrap();
-            assert_eq!(failure.to_string(), want);
+            let failure = failure.to_string();
+            assert_eq!(failure.split("; then ").next(), Some(want), "{failure}");
         }
+        let failure = brought_up("exit 3", PATIENCE).err().unwrap().to_string();
+        let want =
+            "dock0-net has ended without a word; then taking the network down: dock0-net has ended with exit status: 3";
+        assert_eq!(failure, want);
+        let failure = brought_up("echo failed undoing x: no; exit 1", PATIENCE).err().unwrap().to_string();
+        assert_eq!(failure, "bringing the network up: undoing x: no", "nothing is said twice");
     }
 
     #[test]

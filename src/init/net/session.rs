@@ -38,6 +38,8 @@ pub struct Session {
     dhcp: Option<Dhcp>,
     /// What IPv4 was configured with.
     ipv4: Option<(Cidr, Vec<Route>)>,
+    /// What of a lease the kernel has refused: a server's mistake is no reason to end.
+    refused: Option<String>,
     /// What the parent was told last that is up.
     told: Option<Facts>,
     next_word: Instant,
@@ -56,6 +58,7 @@ impl Session {
             chosen: None,
             dhcp: None,
             ipv4: None,
+            refused: None,
             told: None,
             next_word: now + FIRST_WORD,
         };
@@ -97,9 +100,9 @@ impl Session {
     }
 
     /// Takes in what DHCP servers say.
-    pub fn hear_answers(&mut self, now: Instant) -> Result<(), Failure> {
+    pub fn hear_answers(&mut self, now: Instant) {
         let change = self.dhcp.as_mut().and_then(|dhcp| dhcp.hear(now));
-        self.follow_dhcp(change)
+        self.follow_dhcp(change);
     }
 
     /// Everything that can be done now.
@@ -112,7 +115,7 @@ impl Session {
         }
         if self.dhcp.as_ref().is_some_and(|dhcp| dhcp.wake() <= now) {
             let change = self.dhcp.as_mut().and_then(|dhcp| dhcp.wake_up(now));
-            self.follow_dhcp(change)?;
+            self.follow_dhcp(change);
         }
         self.tell(now)
     }
@@ -176,24 +179,28 @@ impl Session {
         Ok(())
     }
 
-    fn follow_dhcp(&mut self, change: Option<Change>) -> Result<(), Failure> {
-        match change {
-            None => Ok(()),
+    fn follow_dhcp(&mut self, change: Option<Change>) {
+        let followed = match change {
+            None => return,
             Some(Change::Deconfigure) => self.clear_ipv4(),
-            Some(Change::Configure) => {
-                let lease = self.dhcp.as_ref().and_then(|dhcp| dhcp.lease()).cloned();
-                let Some(lease) = lease else { return Ok(()) };
-                let offered = lease.mtu.filter(|_| self.wanted.mtu.is_none());
-                let link = self.chosen.and_then(|chosen| self.view.link(chosen)).cloned();
-                if let (Some(mtu), Some(link)) = (offered, link) {
-                    link::set_mtu(&mut self.kernel, &mut self.traces, &link, mtu.into())?;
-                }
-                self.set_ipv4(lease.address, lease.routes.to_vec())
-            }
-        }
+            Some(Change::Configure) => self.follow_lease(),
+        };
+        self.refused = followed.err().map(|failure| failure.to_string());
     }
 
-    /// This address and these routes instead of what IPv4 has; nothing is touched where it is the same.
+    fn follow_lease(&mut self) -> Result<(), Failure> {
+        let Some(lease) = self.dhcp.as_ref().and_then(Dhcp::lease).cloned() else { return Ok(()) };
+        let offered = lease.mtu.filter(|_| self.wanted.mtu.is_none());
+        let link = self.chosen.and_then(|chosen| self.view.link(chosen)).cloned();
+        let set = match (offered, link) {
+            (Some(mtu), Some(link)) => link::set_mtu(&mut self.kernel, &mut self.traces, &link, mtu.into()),
+            _ => Ok(()),
+        };
+        self.set_ipv4(lease.address, lease.routes.to_vec()).and(set)
+    }
+
+    /// This address and these routes instead of what IPv4 has; nothing is touched where it is the same. A route that the
+    /// kernel refuses keeps no other one away.
     fn set_ipv4(&mut self, address: Cidr, routes: Vec<Route>) -> Result<(), Failure> {
         let new = Some((address, routes.clone()));
         if self.ipv4 == new {
@@ -201,9 +208,12 @@ impl Session {
         }
         self.clear_ipv4()?;
         self.add_address(address)?;
-        routes.into_iter().try_for_each(|route| self.add_route(route, address))?;
         self.ipv4 = new;
-        Ok(())
+        let mut outcome = Ok(());
+        for route in routes {
+            outcome = outcome.and(self.add_route(route, address));
+        }
+        outcome
     }
 
     fn clear_ipv4(&mut self) -> Result<(), Failure> {
@@ -304,6 +314,9 @@ impl Session {
     fn in_the_way(&self, now: Instant) -> String {
         let Some(chosen) = self.chosen.and_then(|chosen| self.view.link(chosen)) else { return self.no_interface() };
         let name = &chosen.name;
+        if let Some(refused) = &self.refused {
+            return refused.clone();
+        }
         let Some(facts) = self.facts(now) else { return format!("{name} has lost its carrier") };
         if facts.addresses.is_empty() {
             let ipv6 = if self.wanted.ipv6 == Method::Off { "" } else { "; no IPv6 router has given an address" };

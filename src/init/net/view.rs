@@ -9,6 +9,9 @@ use wire::netlink::{List, Verb};
 use wire::netlink_news::{Address, Link, News};
 use wire::network::Family;
 
+/// How many name servers of routers are remembered.
+const MOST_DNS: usize = 8;
+
 /// Links, addresses, routes, and the name servers of routers.
 #[derive(Debug, Default)]
 pub struct View {
@@ -77,6 +80,8 @@ impl View {
                     self.dns.retain(|old| (old.link, old.server) != (link, server));
                     let until = (dns.seconds != u32::MAX).then(|| now + Duration::from_secs(dns.seconds.into()));
                     self.dns.push(RouterDns { link, server, until });
+                    // A router that names ever new ones only pushes the oldest out.
+                    self.dns.drain(..self.dns.len().saturating_sub(MOST_DNS));
                 }
             }
             News::Done(_) | News::Answer(..) => {}
@@ -176,5 +181,10 @@ mod tests {
         assert_eq!(view.next_expiry(later), None);
         say(&mut view, "2001:db8::2", 0, now);
         assert_eq!(view.dns(2, now).count(), 1, "0 seconds takes it back");
+        for last in 0..100 {
+            say(&mut view, &format!("2001:db8::9:{last}"), 10, now);
+        }
+        assert_eq!(view.dns.len(), MOST_DNS);
+        assert_eq!(view.dns(2, now).last(), Some("2001:db8::9:99".parse().unwrap()));
     }
 }

@@ -108,6 +108,19 @@ fn classless_routes_of_a_lease_are_used() {
 }
 
 #[test]
+fn what_the_kernel_refuses_of_a_lease_is_said_and_the_rest_is_used() {
+    let lab = Lab::new("mistake");
+    let _server = lab.serve(&format!("{DHCP} --dhcp-option=121,0.0.0.0/0,224.0.0.5,10.1.0.0/16,192.0.2.7"));
+    let before = lab.state();
+    let mut child = lab.child("ipv6=off");
+    let line = child.line();
+    assert_eq!(line, "trying adding a route to 0.0.0.0/0 through eth0: invalid argument", "a group is no gateway");
+    assert!(lab.ip("route").contains("10.1.0.0/16 via 192.0.2.7 dev eth0"), "{}", lab.ip("route"));
+    assert_eq!(child.end(), Some(0));
+    assert_eq!(lab.state(), before);
+}
+
+#[test]
 fn a_cable_that_comes_later_is_waited_for() {
     let lab = Lab::new("cable");
     let _server = lab.serve(DHCP);
