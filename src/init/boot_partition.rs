@@ -3,6 +3,7 @@
 use crate::device::{Content, Device};
 use crate::failure::{Doing, Failure};
 use crate::image::Image;
+use crate::install;
 use crate::kernel_fs::c_string;
 use crate::log::{note, say};
 use crate::places::Places;
@@ -40,9 +41,26 @@ impl BootPartition {
         Ok(BootPartition { mounted_on: target.clone() })
     }
 
+    /// The partition as the store sees it.
+    pub fn disk(&self) -> Result<Disk, Failure> {
+        Disk::open(&self.mounted_on)
+    }
+
+    /// Whether the newest release is wanted, has no `vm_root` or is not there at all, and the settings say where to get one.
+    /// A partition that can boot touches no network.
+    pub fn wants_install(&self, wanted: Selection) -> Result<bool, Failure> {
+        let listing = self.list()?;
+        let newest = listing.release(listing.latest.unwrap_or_default());
+        if wanted != Selection::Latest || newest.is_some_and(|release| release.artifact(layout::VM_ROOT).is_some()) {
+            return Ok(false);
+        }
+        Ok(install::read_settings(&self.disk()?)?.manifest.url.is_some())
+    }
+
     /// The `vm_root` of the wanted release, whose id is left for the running system.
     pub fn image_of(&self, wanted: Selection, places: &Places) -> Result<Image, Failure> {
-        let listing = self.list()?;
+        let (listing, remarks) = survey::listing(&self.disk()?, &Layout::default())?;
+        remarks.all().for_each(|remark| note!("{remark}"));
         let (release, root) =
             menagerie::select(&listing, wanted).map_err(|impossible| Failure::new(impossible.to_string()))?;
         say!("release {} of {}: {release}", release.number, listing.releases().len());
@@ -55,14 +73,13 @@ impl BootPartition {
                 release.number
             )));
         }
-        let (note, device) = (&places.running, Disk::open(&self.mounted_on)?.device()?);
+        let (note, device) = (&places.running, self.disk()?.device()?);
         fs::write(note, format!("{} {device}\n", release.id())).doing(|| format!("writing {note}"))?;
         Image::open(&self.mounted_on, path)
     }
 
     fn list(&self) -> Result<Box<Listing>, Failure> {
-        let (listing, remarks) = survey::listing(&Disk::open(&self.mounted_on)?, &Layout::default())?;
-        remarks.all().for_each(|remark| note!("{remark}"));
+        let (listing, _) = survey::listing(&self.disk()?, &Layout::default())?;
         Ok(listing)
     }
 

@@ -8,7 +8,9 @@ use init::boot_partition::BootPartition;
 use init::failure::Failure;
 use init::role::Role;
 use init::stopwatch::Stopwatch;
-use init::{command, device, fetch, handover, kernel_fs, net, orders, overlay, places, rescue, scratch, shell};
+use init::{
+    command, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, rescue, scratch, shell,
+};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
@@ -56,6 +58,11 @@ fn boot() -> Result<Infallible, Failure> {
 
     if let Some(drill) = orders.drill {
         orders::hold_drill(drill)?;
+    }
+
+    if orders.rootfspath.is_none() && partition.wants_install(orders.release)? {
+        install::boot::over_the_network(&partition.disk()?)?;
+        clock.lap("install");
     }
 
     let image = match &orders.rootfspath {

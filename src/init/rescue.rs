@@ -45,11 +45,23 @@ pub fn keep_records_on(boot_partition: File) {
     BOOT_PARTITION.get_or_init(|| boot_partition);
 }
 
+/// Whether the watch over the boot waits: something is under way that takes its time, and has deadlines of its own.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Holds the watch over the boot, or lets it begin anew.
+pub fn hold_watch(held: bool) {
+    HELD.store(held, Ordering::Relaxed);
+}
+
 /// Rescues the boot if it is not over after so many seconds: a disk that does not answer holds up whoever asks it.
 /// The exec at the end of the boot ends this thread too.
 pub fn come_after(seconds: u32) -> Result<(), Failure> {
     let watch = move || {
-        sleep(Duration::from_secs(seconds.into()));
+        let (mut left, second) = (seconds, Duration::from_secs(1));
+        while left > 0 {
+            sleep(second);
+            left = if HELD.load(Ordering::Relaxed) { seconds } else { left - 1 };
+        }
         rescue(&Failure::new(format!("the boot is not over after {seconds} s (dock0.deadline= and twice dock0.wait=)")))
     };
     std::thread::Builder::new().spawn(watch).map(drop).doing(|| "starting the watch over the boot".into())

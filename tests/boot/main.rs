@@ -5,6 +5,7 @@ mod disks;
 mod handover;
 mod images;
 mod initrd;
+mod install;
 mod layers;
 mod menagerie;
 mod network;

@@ -62,6 +62,12 @@ impl Nginx {
         format!("http://localhost:{}/{path}", self.plain)
     }
 
+    /// Puts a file there, or replaces it.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.directory.path().join("files").join(name);
+        fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
+    }
+
     /// What was asked for so far and how it was answered, a line each. nginx writes it after the answer.
     pub fn log(&self, lines: usize) -> Vec<String> {
         wait_for("the log of nginx", || {

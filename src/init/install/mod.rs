@@ -4,6 +4,7 @@
 //! What comes from outside is fetched by a child without privileges (`crate::fetch`); here it is checked: the manifest by its
 //! signature before anything of it is read, an artifact by the kernel's own measurement.
 
+pub mod boot;
 mod offer;
 mod remote;
 

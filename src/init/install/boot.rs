@@ -1,0 +1,44 @@
+//! PID 1's way to its first release: the clock, the network, the manifest, the artifacts, and the network down again.
+
+use super::{How, Offer, ca, install, read_settings, set_clock};
+use crate::failure::{Doing, Failure};
+use crate::fetch::show::On;
+use crate::log::{note, say};
+use crate::net::parent::{Network, wanted};
+use crate::rescue;
+use crate::store::{Disk, Lock};
+use menagerie::Policy;
+use std::time::Duration;
+
+/// How long the network may take to come up before the boot is rescued, which tries again.
+const NETWORK: Duration = Duration::from_secs(120);
+
+/// Installs what the settings' manifest offers.
+pub fn over_the_network(disk: &Disk) -> Result<(), Failure> {
+    say!("installing over the network, since there is no release to boot");
+    // Each part of it has a deadline of its own, and a large root takes its time.
+    rescue::hold_watch(true);
+    let installed = try_to_install(disk);
+    rescue::hold_watch(false);
+    installed
+}
+
+fn try_to_install(disk: &Disk) -> Result<(), Failure> {
+    if !disk.lock(Lock::ToChange)? {
+        return Err(Failure::new("installing: somebody else is changing the boot partition"));
+    }
+    let settings = read_settings(disk)?;
+    let url = settings.manifest.url.as_deref().ok_or_else(|| Failure::new("the settings name no manifest"))?;
+    set_clock(disk, &mut |line| say!("{line}"))?;
+    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
+    let network = Network::bring_up(&wanted(&settings.network, &line)?, "/", NETWORK)?;
+    let how = How { settings: &settings, policy: Policy::default(), running: None, on: On::Log };
+    let installed = ca(disk)
+        .and_then(|ca| Offer::fetch(url, ca.as_deref(), &mut |line| say!("{line}")))
+        .and_then(|offer| install(disk, &offer, &how, &mut |line| say!("{line}")));
+    if let Err(failure) = network.take_down() {
+        // Worst case: the root finds an interface that is up and has an address.
+        note!("{failure}");
+    }
+    installed.map(|id| say!("installed release {id}"))
+}

@@ -1,0 +1,124 @@
+//! A blank disk becomes a running VM: kernel, initrd, trust and settings, and a manifest on a real nginx with TLS.
+
+use anyhow::{Context, Result};
+use boot_tests::partition::DiskFile;
+use boot_tests::{Boot, Partition, Root};
+use dock0::image::Format;
+use dock0::signing::{self, Protection, Signer};
+use dock0::verity::Verity;
+use fetch_tests::ca::Ca;
+use fetch_tests::nginx::Nginx;
+use probe::Facts;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::fs;
+
+/// How a VM on QEMU's user network calls the host.
+const HOST: &str = "10.0.2.2";
+
+/// A publisher: its keys, and what it serves.
+struct Publisher {
+    keys: tempfile::TempDir,
+    ca: Ca,
+    root: Vec<u8>,
+    nginx: Nginx,
+}
+
+impl Publisher {
+    fn new() -> Result<Publisher> {
+        let keys = tempfile::tempdir()?;
+        signing::generate(keys.path(), Protection::None)?;
+        let ca = Ca::new(&[HOST, "localhost"])?;
+        let root = fs::read(&Root::with_menagerie("installed")?.pack(Format::Erofs)?.path)?;
+        let nginx = Nginx::start(&ca, &[("vm_root", &root)])?;
+        Ok(Publisher { keys, ca, root, nginx })
+    }
+
+    fn url(&self, file: &str) -> String {
+        self.nginx.https(file).replace("localhost", HOST)
+    }
+
+    /// Puts a manifest of one `vm_root` there, signed with a key of this directory.
+    fn publish(&self, serial: u64, signer: &tempfile::TempDir) -> Result<()> {
+        let mut verity = Verity::default();
+        verity.update(&self.root);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let manifest = json!({
+            "product": "dock0", "channel": "stable", "arch": "x86_64", "serial": serial,
+            "issued": "2026-11-25T10:00:00Z", "expires": "2126-11-25T10:00:00Z",
+            "artifacts": [{
+                "name": "vm_root", "version": format!("s{serial}"), "size": self.root.len(),
+                "sha256": hex(&Sha256::digest(&self.root)), "verity": hex(&verity.finish()), "urls": [self.url("vm_root")],
+            }],
+        });
+        let manifest = serde_json::to_vec(&manifest)?;
+        let signature = Signer::read(&signer.path().join("manifest.key"))?.sign(&manifest, "release.json")?;
+        self.nginx.put("release.json", &manifest)?;
+        self.nginx.put("release.json.minisig", signature.as_bytes())
+    }
+
+    /// A disk that trusts this publisher and has no release at all.
+    fn blank_disk(&self) -> Result<DiskFile> {
+        let settings = json!({"manifest": {"url": self.url("release.json")}});
+        Partition::empty()?
+            .file("dock0/settings.json", settings.to_string().as_bytes())?
+            .file("dock0/trust/manifest.pub", &fs::read(self.keys.path().join("manifest.pub"))?)?
+            .file("dock0/trust/ca.pem", self.ca.pem.as_bytes())?
+            .disk()
+    }
+}
+
+fn boot<'d>(disk: &'d DiskFile, words: &str) -> Boot<'d> {
+    let mut boot = Boot::kernel(&format!("probe.read=/etc/name {words}")).scsi(disk);
+    boot.machine.network = qemu::Network::User { forwards: vec![] };
+    boot
+}
+
+fn name(facts: &Facts) -> &str {
+    facts.read.get("/etc/name").map_or("", |answer| answer.text.as_str())
+}
+
+#[test]
+fn a_blank_disk_becomes_a_running_vm() -> Result<()> {
+    let publisher = Publisher::new()?;
+    publisher.publish(1, &publisher.keys)?;
+    let disk = publisher.blank_disk()?;
+    let facts = boot(&disk, "probe.run=/sbin/menagerie,verify,--json probe.run=/bin/busybox,ip,addr").facts()?;
+    assert_eq!(name(&facts), "installed", "{:?}", facts.log);
+    let [verified, addresses] = &facts.ran[..] else { panic!("{:?}", facts.ran) };
+    let verified: serde_json::Value = serde_json::from_str(&verified.out).with_context(|| format!("{verified:?}"))?;
+    assert_eq!(verified["faults"], json!([]));
+    assert_eq!(
+        (&verified["artifacts"][0]["version"], &verified["artifacts"][0]["whole"]),
+        (&json!("s1"), &json!(true))
+    );
+    assert!(verified["artifacts"][0]["verity"].is_string(), "sealed: {verified}");
+    assert!(!addresses.out.contains("10.0.2.15"), "the network was taken down: {}", addresses.out);
+    // The next boot asks nobody.
+    publisher.nginx.forget()?;
+    assert_eq!(name(&boot(&disk, "").facts()?), "installed");
+    assert_eq!(publisher.nginx.log(0), [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn what_is_not_signed_by_a_pinned_key_changes_nothing_and_the_next_good_one_installs() -> Result<()> {
+    let publisher = Publisher::new()?;
+    let other = tempfile::tempdir()?;
+    signing::generate(other.path(), Protection::None)?;
+    publisher.publish(1, &other)?;
+    let disk = publisher.blank_disk()?;
+    boot(&disk, "").to_rescue("refusing the manifest: the key ")?;
+    assert_eq!(disk.files()?.into_iter().filter(|(path, _)| path.contains("vm_root")).count(), 0);
+    publisher.publish(1, &publisher.keys)?;
+    assert_eq!(name(&boot(&disk, "").facts()?), "installed");
+    Ok(())
+}
+
+#[test]
+fn a_disk_without_network_or_server_says_so() -> Result<()> {
+    let publisher = Publisher::new()?;
+    let disk = publisher.blank_disk()?;
+    boot(&disk, "").to_rescue("fetching the manifest: ")?;
+    Ok(())
+}
