@@ -2,8 +2,8 @@
 
 # The target init is built for; x86_64-unknown-linux-musl works where that target is installed.
 TARGET := "x86_64-unknown-linux-gnu"
-# How static programs are built, where they are then, and the tool that builds with them.
-static := 'DOCK0_BUILT=$(git log -1 --format=%ct) RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile init --target ' + TARGET
+# How static programs are built (relocations in their short form), where they are then, and the tool that builds with them.
+static := 'DOCK0_BUILT=$(git log -1 --format=%ct) RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo build --profile init --target ' + TARGET
 built := "target" / TARGET / "init"
 dock0 := "target/debug/dock0"
 # The most bytes an initrd may have; the build fails above it.

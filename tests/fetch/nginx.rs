@@ -82,6 +82,11 @@ impl Nginx {
         Ok(fs::write(self.log_path(), "")?)
     }
 
+    /// Where a file that it has stands.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("files").join(name)
+    }
+
     fn log_path(&self) -> PathBuf {
         self.directory.path().join("access.log")
     }

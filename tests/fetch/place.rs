@@ -91,9 +91,12 @@ pub fn job(bytes: &[u8], urls: &[&str]) -> Job {
 
 /// The notes among what was heard.
 pub fn notes(heard: &[Progress]) -> Vec<&str> {
-    let note = |progress: &'_ Progress| match progress {
-        Progress::Note(text) => Some(text.as_str()),
-        Progress::Gap(_) | Progress::Mirror(_) | Progress::At(_) => None,
-    };
     heard.iter().filter_map(note).collect()
+}
+
+fn note(progress: &Progress) -> Option<&str> {
+    match progress {
+        Progress::Note(text) => Some(text),
+        Progress::Gap(_) | Progress::Mirror(_) | Progress::At(_) => None,
+    }
 }

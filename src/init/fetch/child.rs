@@ -13,7 +13,7 @@ use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::net::UdpSocket;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::process::ExitCode;
 
 /// The descriptor of the file to fetch into.
@@ -109,7 +109,7 @@ fn read_all(file: File, most: u64) -> std::io::Result<Option<Vec<u8>>> {
 }
 
 fn interface_number(name: &str) -> Option<u32> {
-    let socket = UdpSocket::bind("[::]:0").ok()?;
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()?;
     rustix::net::netdevice::name_to_index(socket, name).ok()
 }
 

@@ -5,6 +5,7 @@
 //! nothing of. What a finished fetch is worth the caller finds out from the file itself: [`fetched::Fetched`].
 
 pub mod child;
+pub mod crypto;
 pub mod download;
 pub mod fetched;
 pub mod head;

@@ -124,7 +124,7 @@ fn ask(server: SocketAddr, host: &str, deadline: Instant) -> Result<Found, Strin
             Answer::Truncated => ask_over_tcp(server, &question, deadline)
                 .map(|message| dns::answer(&message, id, host, kind).unwrap_or(Answer::Garbled))
                 .map_err(|error| cannot(&error))?,
-            answer @ (Answer::Addresses(_) | Answer::Failed(_) | Answer::Garbled) => answer,
+            told @ (Answer::Addresses(_) | Answer::Failed(_) | Answer::Garbled) => told,
         };
         match answer {
             Answer::Addresses(addresses) => found.extend(addresses),

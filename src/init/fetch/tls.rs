@@ -2,6 +2,7 @@
 //!
 //! ureq's own connector knows either the one or the other.
 
+use super::crypto;
 use crate::failure::Failure;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
@@ -33,8 +34,7 @@ pub fn trust(ca: Option<&[u8]>) -> Result<Arc<ClientConfig>, Failure> {
             return Err(Failure::new("reading the CA file: there is no certificate in it"));
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .map_err(|why| Failure::new(format!("setting TLS up: {why}")))?
         .with_root_certificates(roots)
