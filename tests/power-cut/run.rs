@@ -47,7 +47,7 @@ impl Form {
         Form { operations: 6, cuts: 200, least: 300, naive_operations: 3, naive: Naive::UntilCaught, boots: 4 };
     /// All that can be left of a good number of operations.
     pub const LONG: Form =
-        Form { operations: 24, cuts: usize::MAX, least: 5000, naive_operations: 8, naive: Naive::All, boots: 24 };
+        Form { operations: 18, cuts: usize::MAX, least: 5000, naive_operations: 8, naive: Naive::All, boots: 24 };
 }
 
 /// A run.
