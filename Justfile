@@ -28,6 +28,7 @@ bench: disk
     @echo "counting instructions, thrice; a wait for the disk lets this clock jump, so take the lowest:"
     @for run in 1 2 3; do target/debug/vm boot --snapshot --instructions --until login: --show "handing over"; done
     @cargo run --quiet -p boot-tests --bin bench
+    @cargo run --quiet -p fetch-tests --bin fetch-bench
 
 # Cut the power at every write of a changing boot partition (ten minutes; --short: one; --help for more)
 power-cut *ARGS: kernel initrd probe
@@ -46,9 +47,10 @@ tools:
 kernel CONFIG="linode": tools
     @target/debug/kernel build {{CONFIG}}
 
-# Build the static init
+# Build the static init, and build/init: the same without the tables for unwinding, which a program that aborts never reads
 init:
     {{static}} -p init
+    @[ build/init -nt {{built}}/init ] || objcopy -R .eh_frame -R .eh_frame_hdr {{built}}/init build/init
 
 # Build the static probe that the boot tests run as /sbin/init, and the guest of the power-cut rig
 probe:
@@ -56,12 +58,12 @@ probe:
 
 # Build the initrd around init
 initrd: tools init
-    @{{dock0}} initrd --if-changed --output build/initrd.img --init {{built}}/init --max-size {{initrd_budget}}
+    @{{dock0}} initrd --if-changed --output build/initrd.img --init build/init --max-size {{initrd_budget}}
 
 # Build the demo's root image: busybox, menagerie and examples/vm_root/tiny
 root: tools init
     @{{dock0}} image --if-changed --output build/vm_root.erofs --file bin/busybox=/bin/busybox \
-        --file sbin/menagerie={{built}}/init examples/vm_root/tiny
+        --file sbin/menagerie=build/init examples/vm_root/tiny
 
 # Build the demo's boot disk: kernel, initrd, root image and examples/config
 disk: kernel initrd root

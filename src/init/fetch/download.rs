@@ -81,9 +81,8 @@ fn from_mirror(
     if matches!(job.what, What::Document { .. }) {
         part.restart(tell)?;
     }
-    let alone = part.bytes == 0;
     receive(job, number, part, client, tell)?;
-    match (part.is_right(), alone || part.begun_anew) {
+    match (part.is_right(), part.begun_anew) {
         (true, _) => Ok(()),
         (false, true) => Err(part.blame(tell)?),
         (false, false) => {

@@ -88,8 +88,36 @@ enum Found {
     Addresses(Vec<IpAddr>),
 }
 
+/// A question that is not answered yet.
+struct Open {
+    id: u16,
+    kind: Kind,
+    question: heapless::Vec<u8, { dns::MAX_QUESTION }>,
+}
+
 /// Asks one server for both kinds of addresses. What comes from elsewhere, or answers something else, is not heard.
 fn ask(server: SocketAddr, host: &str, deadline: Instant) -> Result<Found, String> {
+    let (socket, mut open) = send_questions(server, host)?;
+    let mut found = Vec::new();
+    while !open.is_empty() {
+        let Some((at, answer)) = hear(&socket, &open, host, deadline)? else {
+            // Some servers never answer one kind of question.
+            return if found.is_empty() { Err("does not answer".into()) } else { Ok(Found::Addresses(found)) };
+        };
+        let answered = open.swap_remove(at);
+        match in_full(server, &answered, answer, host, deadline)? {
+            Answer::Addresses(addresses) => found.extend(addresses),
+            Answer::Failed(NO_SUCH_NAME) => return Ok(Found::Nothing),
+            Answer::Failed(code) => return Err(format!("refuses to answer (code {code})")),
+            Answer::Garbled | Answer::Truncated => return Err("answers nonsense".into()),
+        }
+    }
+    // IPv4 first: where both exist, it is IPv6 that more often leads nowhere.
+    found.sort_by_key(IpAddr::is_ipv6);
+    Ok(if found.is_empty() { Found::Nothing } else { Found::Addresses(found) })
+}
+
+fn send_questions(server: SocketAddr, host: &str) -> Result<(UdpSocket, Vec<Open>), String> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).map_err(|error| cannot(&error))?;
     socket.connect(server).map_err(|error| cannot(&error))?;
@@ -98,15 +126,18 @@ fn ask(server: SocketAddr, host: &str, deadline: Instant) -> Result<Found, Strin
         let id = random_number().map_err(|error| cannot(&error))?;
         let question = dns::question(id, host, kind).ok_or("cannot be asked for such a name")?;
         socket.send(&question).map_err(|error| cannot(&error))?;
-        open.push((id, kind, question));
+        open.push(Open { id, kind, question });
     }
-    let mut found = Vec::new();
+    Ok((socket, open))
+}
+
+/// The next answer, and to which question; `None` once the time is over.
+fn hear(socket: &UdpSocket, open: &[Open], host: &str, deadline: Instant) -> Result<Option<(usize, Answer)>, String> {
     let mut message = [0; 2048];
-    while !open.is_empty() {
+    loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            // Some servers never answer one kind of question.
-            return if found.is_empty() { Err("does not answer".into()) } else { Ok(Found::Addresses(found)) };
+            return Ok(None);
         }
         let heard = socket.set_read_timeout(Some(left)).and_then(|()| socket.recv(&mut message));
         let message = match heard {
@@ -117,25 +148,20 @@ fn ask(server: SocketAddr, host: &str, deadline: Instant) -> Result<Found, Strin
         let answered = open
             .iter()
             .enumerate()
-            .find_map(|(at, (id, kind, _))| dns::answer(message, *id, host, *kind).map(|answer| (at, answer)));
-        let Some((at, answer)) = answered else { continue };
-        let (id, kind, question) = open.swap_remove(at);
-        let answer = match answer {
-            Answer::Truncated => ask_over_tcp(server, &question, deadline)
-                .map(|message| dns::answer(&message, id, host, kind).unwrap_or(Answer::Garbled))
-                .map_err(|error| cannot(&error))?,
-            told @ (Answer::Addresses(_) | Answer::Failed(_) | Answer::Garbled) => told,
-        };
-        match answer {
-            Answer::Addresses(addresses) => found.extend(addresses),
-            Answer::Failed(NO_SUCH_NAME) => return Ok(Found::Nothing),
-            Answer::Failed(code) => return Err(format!("refuses to answer (code {code})")),
-            Answer::Garbled | Answer::Truncated => return Err("answers nonsense".into()),
+            .find_map(|(at, open)| dns::answer(message, open.id, host, open.kind).map(|answer| (at, answer)));
+        if answered.is_some() {
+            return Ok(answered);
         }
     }
-    // IPv4 first: where both exist, it is IPv6 that more often leads nowhere.
-    found.sort_by_key(IpAddr::is_ipv6);
-    Ok(if found.is_empty() { Found::Nothing } else { Found::Addresses(found) })
+}
+
+/// The answer, or, where it had no room, the one over TCP.
+fn in_full(server: SocketAddr, asked: &Open, answer: Answer, host: &str, deadline: Instant) -> Result<Answer, String> {
+    if answer != Answer::Truncated {
+        return Ok(answer);
+    }
+    let message = ask_over_tcp(server, &asked.question, deadline).map_err(|error| cannot(&error))?;
+    Ok(dns::answer(&message, asked.id, host, asked.kind).unwrap_or(Answer::Garbled))
 }
 
 /// `NXDOMAIN`

@@ -24,8 +24,9 @@ pub use fetched::{Checked, Fetched};
 const LAST_BREATH: Duration = Duration::from_secs(10);
 /// How long a child may take to end of itself after its last line.
 const GRACE: Duration = Duration::from_millis(500);
-/// How many notes are handed on. A child that has more to say has been taken over.
-const MAX_NOTES: u32 = 300;
+/// How many notes are handed on: two for each MiB of a large artifact over a line that drops all the time. A child that has
+/// more to say has been taken over.
+const MAX_NOTES: u32 = 2000;
 
 /// How a job is done.
 pub struct Terms<'t> {

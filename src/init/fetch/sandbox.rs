@@ -14,8 +14,9 @@ use rustix::thread::{self, CapabilitySet, CapabilitySets};
 /// systemd. `nobody` (65534) would not do, since the limits below count all processes of a user.
 pub const FETCH_USER: u32 = 65533;
 
-/// How many bytes of its address space a process may use; glibc and TLS need about a third of it.
-pub const SMALL_MEMORY: u64 = 64 << 20;
+/// How many bytes of its address space a process may use. The shipped child takes a fifth of it; one that is linked to shared
+/// libraries, in tests, most of it.
+pub const SMALL_MEMORY: u64 = 16 << 20;
 
 /// What a process keeps when it is locked up.
 pub struct Confinement<'c> {

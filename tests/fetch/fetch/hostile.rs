@@ -283,3 +283,31 @@ fn each_is_refused_with_its_sentence_and_hinders_nobody() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn what_was_encrypted_stays_encrypted() {
+    let ca = Ca::new(&["127.0.0.1"]).unwrap();
+    let bytes = noise(SIZE, 2);
+    let sent = bytes.clone();
+    let plain = Hostile::start("127.0.0.1", None, Box::new(move |_, asked, wire| good(&sent, asked, wire))).unwrap();
+    let (to, port) = (plain.url("good"), plain.host());
+    let script: Script = Box::new(move |_, _, wire| {
+        wire.say(format!("HTTP/1.1 301 Moved\r\nContent-Length: 0\r\nLocation: {to}\r\n\r\n"));
+    });
+    let server = Hostile::start("127.0.0.1", Some(ca.server().unwrap()), script).unwrap();
+    let place = Place::new(PROGRAM, &ca.pem).unwrap();
+    let (fetched, _) = place.fetch(&job(&bytes, &[&server.url("a")]));
+    let want = format!("{} redirects to http://{port}/good, which is not encrypted", server.host());
+    assert_eq!(fetched.unwrap_err().to_string(), format!("fetching vm_root 2: {want}"));
+    assert_eq!(plain.asked(), []);
+
+    // The other way round is fine.
+    let to = server.url("a");
+    let script: Script = Box::new(move |_, _, wire| {
+        wire.say(format!("HTTP/1.1 301 Moved\r\nContent-Length: 0\r\nLocation: {to}\r\n\r\n"));
+    });
+    let upwards = Hostile::start("127.0.0.1", None, script).unwrap();
+    let (fetched, _) = place.fetch(&job(&bytes, &[&upwards.url("a")]));
+    assert!(fetched.unwrap_err().to_string().ends_with("which is not encrypted"));
+    assert_eq!(server.asked().len(), 2);
+}
