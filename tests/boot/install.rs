@@ -1,6 +1,7 @@
 //! A blank disk becomes a running VM: kernel, initrd, trust and settings, and a manifest on a real nginx with TLS.
 
 use anyhow::{Context, Result};
+use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition, Root};
 use dock0::image::Format;
@@ -9,7 +10,7 @@ use dock0::verity::Verity;
 use fetch_tests::ca::Ca;
 use fetch_tests::nginx::Nginx;
 use probe::Facts;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 
@@ -40,16 +41,16 @@ impl Publisher {
 
     /// Puts a manifest of one `vm_root` there, signed with a key of this directory.
     fn publish(&self, serial: u64, signer: &tempfile::TempDir) -> Result<()> {
-        let mut verity = Verity::default();
-        verity.update(&self.root);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        self.publish_with(serial, signer, vec![])
+    }
+
+    /// The same with more artifacts.
+    fn publish_with(&self, serial: u64, signer: &tempfile::TempDir, more: Vec<Value>) -> Result<()> {
+        let root = artifact("vm_root", &format!("s{serial}"), &self.root, &self.url("vm_root"));
         let manifest = json!({
             "product": "dock0", "channel": "stable", "arch": "x86_64", "serial": serial,
             "issued": "2026-11-25T10:00:00Z", "expires": "2126-11-25T10:00:00Z",
-            "artifacts": [{
-                "name": "vm_root", "version": format!("s{serial}"), "size": self.root.len(),
-                "sha256": hex(&Sha256::digest(&self.root)), "verity": hex(&verity.finish()), "urls": [self.url("vm_root")],
-            }],
+            "artifacts": more.into_iter().chain([root]).collect::<Vec<_>>(),
         });
         let manifest = serde_json::to_vec(&manifest)?;
         let signature = Signer::read(&signer.path().join("manifest.key"))?.sign(&manifest, "release.json")?;
@@ -66,6 +67,17 @@ impl Publisher {
             .file("dock0/trust/ca.pem", self.ca.pem.as_bytes())?
             .disk()
     }
+}
+
+/// As a manifest has it.
+fn artifact(name: &str, version: &str, bytes: &[u8], url: &str) -> Value {
+    let mut verity = Verity::default();
+    verity.update(bytes);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    json!({
+        "name": name, "version": version, "size": bytes.len(), "urls": [url],
+        "sha256": hex(&Sha256::digest(bytes)), "verity": hex(&verity.finish()),
+    })
 }
 
 fn boot<'d>(disk: &'d DiskFile, words: &str) -> Boot<'d> {
@@ -120,5 +132,65 @@ fn a_disk_without_network_or_server_says_so() -> Result<()> {
     let publisher = Publisher::new()?;
     let disk = publisher.blank_disk()?;
     boot(&disk, "").to_rescue("fetching the manifest: ")?;
+    Ok(())
+}
+
+/// In a running VM, whose root has brought its network up by itself; the next boot is the new release.
+#[test]
+fn a_running_vm_installs_the_next_release() -> Result<()> {
+    let publisher = Publisher::new()?;
+    publisher.publish(1, &publisher.keys)?;
+    let disk = publisher.blank_disk()?;
+    boot(&disk, "").facts()?;
+    publisher.publish(2, &publisher.keys)?;
+    publisher.nginx.forget()?;
+    let install = format!("/sbin/menagerie,install,{}", publisher.url("release.json"));
+    let commands = [
+        "/bin/busybox,ip,link,set,eth0,up",
+        "/bin/busybox,ip,addr,add,10.0.2.15/24,dev,eth0",
+        &install,
+        "/sbin/menagerie",
+        &install,
+    ];
+    let words = commands.map(|command| format!("probe.run={command}")).join(" ");
+    let facts = boot(&disk, &words).facts()?;
+    let [.., installed, listed, again] = &facts.ran[..] else { panic!("{:?}", facts.ran) };
+    assert_eq!(installed.code, Some(0), "{installed:?}");
+    assert!(installed.out.ends_with(": vm_root s2\n"), "{installed:?}");
+    assert_eq!(listed.out, "Release: 0\n  vm_root: s2\nRelease: 1\n  vm_root: s1\n");
+    assert_eq!((again.code, again.out.ends_with(": vm_root s2\n")), (Some(0), true), "{again:?}");
+    let fetched = publisher.nginx.log(5);
+    assert_eq!(fetched.iter().filter(|line| line.contains(" /vm_root ")).count(), 1, "nothing twice: {fetched:?}");
+    // What was published before is refused now.
+    publisher.publish(1, &publisher.keys)?;
+    let facts = boot(&disk, &words).facts()?;
+    let refused = &facts.ran[2];
+    assert!(refused.err.contains("its serial is 1, and 2 was accepted from the same key (rollback)"), "{refused:?}");
+    let root = facts.mounts.iter().find(|mount| mount.target == "/run/vm/fs");
+    assert_eq!(root.map(|mount| mount.source.as_str()), Some("/run/vm/bootmnt/artifacts/vm_root/s2"));
+    Ok(())
+}
+
+/// The power goes in the middle of a download: the next boot asks for the rest.
+#[test]
+fn a_download_that_was_cut_off_goes_on() -> Result<()> {
+    let publisher = Publisher::new()?;
+    let blob = fetch_tests::noise(32 << 20, 7);
+    publisher.nginx.put("blob", &blob)?;
+    publisher.publish_with(1, &publisher.keys, vec![artifact("blob", "1", &blob, &publisher.url("slower/blob"))])?;
+    let disk = publisher.blank_disk()?;
+    let mut vm = boot(&disk, "").start()?;
+    // The second line comes after ten seconds, and by then there is much more than what is made durable at once.
+    vm.wait_for("dock0: blob 1: ", DEADLINE)?;
+    vm.wait_for("dock0: blob 1: ", DEADLINE)?;
+    drop(vm);
+    publisher.nginx.forget()?;
+    assert_eq!(name(&boot(&disk, "").facts()?), "installed");
+    let asked = publisher.nginx.log(4);
+    let rest = asked.iter().find(|line| line.contains(" /slower/blob ")).context("the blob was asked for")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let sent: usize = fields.get(3).context("bytes")?.parse()?;
+    assert_eq!(fields.get(2), Some(&"206"), "{rest}");
+    assert!(sent < blob.len() && rest.contains("\"bytes="), "{rest}");
     Ok(())
 }

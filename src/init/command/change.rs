@@ -20,8 +20,7 @@ const REMIND: u64 = 16 << 20;
 /// Makes a change, or prints its plan.
 pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Failure> {
     if !options.dry_run && !disk.lock(Lock::ToChange)? {
-        let root = &options.root;
-        return Err(Failure::new(format!("{root}: another menagerie is changing it; try again when that is done")));
+        return Err(busy(options));
     }
     let files = Sources::open(&options.files)?;
     let read = |artifact: &Artifact| files.read(artifact);
@@ -43,6 +42,11 @@ pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Fa
         Ok(()) => tell(disk, change, chosen, options),
     };
     Ok(reported.map_or_else(Ended::NotCleared, |()| Ended::Well))
+}
+
+/// Somebody else was first.
+pub fn busy(options: &Options) -> Failure {
+    Failure::new(format!("{}: another menagerie is changing it; try again when that is done", options.root))
 }
 
 /// The release that is to be rolled back to or marked. Its number may be another one afterwards.

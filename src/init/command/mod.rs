@@ -4,6 +4,7 @@
 //! something after it failed, and standard error says what.
 
 mod change;
+mod install;
 mod report;
 mod verify;
 mod words;
@@ -59,7 +60,8 @@ pub fn run(words: &[&str]) -> ExitCode {
 
 fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
     let disk = Disk::open(&options.root)?;
-    if !matches!(verb, Verb::Change(_)) && !disk.lock(Lock::ToLook)? {
+    let changes = matches!(verb, Verb::Change(_) | Verb::Install(_));
+    if !changes && !disk.lock(Lock::ToLook)? {
         complain("another menagerie is changing it just now, so this may be neither the old nor the new");
     }
     match verb {
@@ -67,6 +69,7 @@ fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
         Verb::Status => report::status(&disk, &*take_stock(&disk, options)?, options)?,
         Verb::Verify => return verify::verify(&disk, options),
         Verb::Change(change) => return change::make(&disk, &change, options),
+        Verb::Install(manifest) => return install::install_release(&disk, &manifest, options),
     }
     Ok(Ended::Well)
 }

@@ -25,6 +25,8 @@ pub enum Verb {
     Verify,
     /// Change the releases.
     Change(Change),
+    /// Install what this manifest offers: a path or an address.
+    Install(String),
 }
 
 /// How to do it.
@@ -97,6 +99,7 @@ struct Words {
 #[argh(subcommand)]
 enum Verbs {
     Add(Add),
+    Install(Install),
     Rollback(Rollback),
     Pin(Pin),
     Unpin(Unpin),
@@ -118,6 +121,16 @@ struct Add {
     /// NAME=VERSION@FILE, or NAME=VERSION of an artifact that is there already
     #[argh(positional)]
     artifacts: Vec<String>,
+}
+
+/// A signed manifest becomes release 0: its key is in dock0/trust, what is missing is fetched. Options: --retain,
+/// --keep-orphans.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "install")]
+struct Install {
+    /// the path or address of release.json; its signature is beside it
+    #[argh(positional)]
+    manifest: String,
 }
 
 /// Makes an old release 0 again; the others keep their order. Twice without a number goes back and forth.
@@ -223,6 +236,7 @@ impl Words {
             Some(Verbs::Add(Add { artifacts })) => {
                 Verb::Change(Change::Add(given(&artifacts, &self.mode, &mut options)?))
             }
+            Some(Verbs::Install(Install { manifest })) => Verb::Install(manifest),
             Some(Verbs::Rollback(Rollback { which })) => Verb::Change(Change::Rollback(which)),
             Some(Verbs::Pin(Pin { which })) => Verb::Change(Change::Pin(which)),
             Some(Verbs::Unpin(Unpin { which })) => Verb::Change(Change::Unpin(which)),
@@ -238,6 +252,7 @@ impl Words {
             Some(Verbs::Status(_)) => ("status", false, false),
             Some(Verbs::Verify(_)) => ("verify", false, false),
             Some(Verbs::Add(_)) => ("add", true, true),
+            Some(Verbs::Install(_)) => ("install", false, true),
             Some(Verbs::Reap(_)) => ("reap", true, true),
             Some(Verbs::Rollback(_)) => ("rollback", true, false),
             Some(Verbs::Pin(_)) => ("pin", true, false),

@@ -29,13 +29,13 @@ fn try_to_install(disk: &Disk) -> Result<(), Failure> {
     }
     let settings = read_settings(disk)?;
     let url = settings.manifest.url.as_deref().ok_or_else(|| Failure::new("the settings name no manifest"))?;
-    set_clock(disk, &mut |line| say!("{line}"))?;
+    let tell = |line: &str| say!("{line}");
+    set_clock(disk, &tell)?;
     let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
     let network = Network::bring_up(&wanted(&settings.network, &line)?, "/", NETWORK)?;
-    let how = How { settings: &settings, policy: Policy::default(), running: None, on: On::Log };
-    let installed = ca(disk)
-        .and_then(|ca| Offer::fetch(url, ca.as_deref(), &mut |line| say!("{line}")))
-        .and_then(|offer| install(disk, &offer, &how, &mut |line| say!("{line}")));
+    let how = How { settings: &settings, policy: Policy::default(), running: None, on: On::Log, say: &tell };
+    let installed =
+        ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &tell)).and_then(|offer| install(disk, &offer, &how));
     if let Err(failure) = network.take_down() {
         // Worst case: the root finds an interface that is up and has an address.
         note!("{failure}");

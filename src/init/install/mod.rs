@@ -56,12 +56,12 @@ pub fn built() -> Timestamp {
 }
 
 /// Sets a clock that is behind to the earliest that it can be, so that certificates can be believed. It says what it did.
-pub fn set_clock(disk: &Disk, say: &mut dyn FnMut(String)) -> Result<(), Failure> {
+pub fn set_clock(disk: &Disk, say: &dyn Fn(&str)) -> Result<(), Failure> {
     let (floor, now) = (admit::floor(disk, built())?, admit::system_time());
     if now >= floor {
         return Ok(());
     }
-    say(format!("the clock says {now} and is behind: setting it to {floor}"));
+    say(&format!("the clock says {now} and is behind: setting it to {floor}"));
     let seconds = i64::try_from(floor.unix()).unwrap_or(i64::MAX);
     let time = rustix::time::Timespec { tv_sec: seconds, tv_nsec: 0 };
     rustix::time::clock_settime(rustix::time::ClockId::Realtime, time).doing(|| "setting the clock".into())
@@ -77,10 +77,12 @@ pub struct How<'h> {
     pub running: Option<ReleaseId>,
     /// Where progress is shown.
     pub on: On,
+    /// Where everything else is said, a line each.
+    pub say: &'h dyn Fn(&str),
 }
 
 /// Installs what is offered, and returns which release that is. What was fetched of it is kept whatever goes wrong.
-pub fn install(disk: &Disk, offer: &Offer, how: &How, say: &mut dyn FnMut(String)) -> Result<ReleaseId, Failure> {
+pub fn install(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failure> {
     let settings = &how.settings.manifest;
     let word = |set: Option<&str>, default: &str| -> Result<Name, Failure> {
         let text = set.unwrap_or(default);
@@ -92,33 +94,32 @@ pub fn install(disk: &Disk, offer: &Offer, how: &How, say: &mut dyn FnMut(String
     let times = Times { system: admit::system_time(), built: built() };
     let admitted = admit::admit(disk, &expected, times, &offer.manifest, &offer.minisig)?;
     let manifest = &admitted.manifest;
-    say(format!("manifest {} of {product} {channel}, issued {}", manifest.serial, manifest.issued));
+    (how.say)(&format!("manifest {} of {product} {channel}, issued {}", manifest.serial, manifest.issued));
     // From here on nothing older is installed, whatever becomes of this.
     admitted.remember(disk)?;
     let artifacts: Vec<_> = manifest.artifacts.iter().map(|entry| entry.artifact.clone()).collect();
     let given = artifacts.iter().map(|artifact| Given { artifact: artifact.clone(), origin: Origin::Remote });
-    turn(disk, &Change::Add(given.collect()), &Remote::new(manifest, ca(disk)?, PATIENCE, how.on), how, say)?;
+    let supply = Remote::new(manifest, ca(disk)?, PATIENCE, how.on, how.say);
+    turn(disk, &Change::Add(given.collect()), &supply, how)?;
     Ok(ReleaseId::of(&artifacts))
 }
 
-fn turn(disk: &Disk, change: &Change, supply: &Remote, how: &How, say: &mut dyn FnMut(String)) -> Result<(), Failure> {
+fn turn(disk: &Disk, change: &Change, supply: &Remote, how: &How) -> Result<(), Failure> {
     let layout = Layout::default();
     let terms = Terms { layout: &layout, policy: how.policy, running: how.running, supply };
-    let mut remarks_said = Vec::new();
     let mut show = |_: &Plan, _: &Inventory, remarks: &Remarks| {
-        remarks_said.extend(remarks.all().cloned());
+        remarks.all().for_each(|remark| (how.say)(remark));
         Consent::Given
     };
     let made = make(disk, &terms, change, &mut show, &mut |event| {
         if let Event::Begins(step) = event {
-            say(step.to_string());
+            (how.say)(&step.to_string());
         }
     });
-    remarks_said.into_iter().for_each(&mut *say);
     match made {
         Ok(()) => Ok(()),
         Err(Unmade::Uncleared(failure)) => {
-            say(format!("installed, but not all of the old was removed: {failure}"));
+            (how.say)(&format!("installed, but not all of the old was removed: {failure}"));
             Ok(())
         }
         Err(Unmade::Nothing(failure)) => Err(failure),

@@ -26,8 +26,8 @@ pub struct Offer {
 
 impl Offer {
     /// Fetches both.
-    pub fn fetch(url: &str, ca: Option<&Path>, say: &mut dyn FnMut(String)) -> Result<Offer, Failure> {
-        say(format!("fetching {url}"));
+    pub fn fetch(url: &str, ca: Option<&Path>, say: &dyn Fn(&str)) -> Result<Offer, Failure> {
+        say(&format!("fetching {url}"));
         let manifest = document("the manifest", url, MAX_DOCUMENT, ca, say)?;
         let minisig = document("the manifest's signature", &signature_of(url), MAX_SIGNATURE, ca, say)?;
         Ok(Offer { manifest, minisig })
@@ -53,20 +53,14 @@ fn signature_of(url: &str) -> String {
     }
 }
 
-fn document(
-    name: &str,
-    url: &str,
-    limit: u64,
-    ca: Option<&Path>,
-    say: &mut dyn FnMut(String),
-) -> Result<Vec<u8>, Failure> {
+fn document(name: &str, url: &str, limit: u64, ca: Option<&Path>, say: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
     let job = Job::new(name, &[url], What::Document { limit }).map_err(Failure::new)?;
     let doing = || format!("making a file in memory for {name}");
     let file = rustix::fs::memfd_create("dock0", MemfdFlags::CLOEXEC).doing(doing)?;
     let terms = Terms { program: None, ca, deadline: PATIENCE };
     let fetched = fetch(&job, file.into(), &terms, &mut |progress| match progress {
-        Progress::Gap(text) => say(format!("the child that fetches is not locked up entirely: {text}")),
-        Progress::Note(text) => say(text),
+        Progress::Gap(text) => say(&format!("the child that fetches is not locked up entirely: {text}")),
+        Progress::Note(text) => say(&text),
         Progress::Mirror(_) | Progress::At(_) => {}
     })?;
     fetched.document()

@@ -5,7 +5,6 @@ use crate::failure::{Doing, Failure};
 use crate::fetch::job::{Job, What};
 use crate::fetch::parent::{Checked, Progress, Terms, fetch};
 use crate::fetch::show::{On, Shown};
-use crate::log::{note, say};
 use crate::store::artifact::{New, make_directories};
 use crate::store::change::Given;
 use crate::store::files::parent;
@@ -26,14 +25,21 @@ pub struct Remote<'m> {
     ca: Option<PathBuf>,
     patience: Duration,
     on: On,
+    say: &'m dyn Fn(&str),
     /// Whether it was said how far the child that fetches could not be locked up.
     gaps_said: Cell<bool>,
 }
 
 impl<'m> Remote<'m> {
-    /// Those of an admitted manifest. Each may take so long, and is shown there.
-    pub fn new(manifest: &'m Manifest<'m>, ca: Option<PathBuf>, patience: Duration, on: On) -> Self {
-        Remote { manifest, ca, patience, on, gaps_said: Cell::new(false) }
+    /// Those of an admitted manifest. Each may take so long; how far it is is shown on a terminal, or else said.
+    pub fn new(
+        manifest: &'m Manifest<'m>,
+        ca: Option<PathBuf>,
+        patience: Duration,
+        on: On,
+        say: &'m dyn Fn(&str),
+    ) -> Self {
+        Remote { manifest, ca, patience, on, say, gaps_said: Cell::new(false) }
     }
 
     fn entry(&self, artifact: &Artifact) -> Result<&Entry<'m>, Failure> {
@@ -57,10 +63,13 @@ impl<'m> Remote<'m> {
             }
             Progress::Mirror(_) => {}
             Progress::Gap(text) if !self.gaps_said.replace(true) => {
-                note!("the child that fetches is not locked up entirely: {text}");
+                (self.say)(&format!("the child that fetches is not locked up entirely: {text}"));
             }
             Progress::Gap(_) => {}
-            Progress::Note(text) => self.show(Some(format!("{}{text}", shown.aside()))),
+            Progress::Note(text) => {
+                self.show(Some(shown.aside().to_string()).filter(|aside| !aside.is_empty()));
+                (self.say)(&text);
+            }
         })?;
         self.show(Some(shown.done(start.elapsed())));
         fetched.by_measure(entry.verity, || {
@@ -71,11 +80,11 @@ impl<'m> Remote<'m> {
         })
     }
 
-    /// On the console of PID 1 a line of its log; on a terminal as it is, for it is written over.
+    /// On a terminal as it is, for it is written over.
     fn show(&self, line: Option<String>) {
         match (line, self.on) {
             (None, _) => {}
-            (Some(line), On::Log) => say!("{line}"),
+            (Some(line), On::Log) => (self.say)(&line),
             // Nobody is harmed by a progress that is not seen.
             (Some(line), On::Terminal) => std::io::stderr().write_all(line.as_bytes()).unwrap_or_default(),
         }

@@ -1,0 +1,31 @@
+//! `menagerie install`: a signed manifest, from a file or an address, becomes release 0 of a running VM.
+
+use super::words::{Form, Options};
+use super::{Ended, complain, report, running, take_stock};
+use crate::failure::Failure;
+use crate::fetch::show::On;
+use crate::install::{How, Offer, ca, install, read_settings};
+use crate::store::{Disk, Lock};
+use std::io::IsTerminal;
+
+/// Installs what the manifest at this path or address offers.
+pub fn install_release(disk: &Disk, manifest: &str, options: &Options) -> Result<Ended, Failure> {
+    if !disk.lock(Lock::ToChange)? {
+        return Err(super::change::busy(options));
+    }
+    let (settings, say) = (read_settings(disk)?, |line: &str| complain(line));
+    let is_address = ["http://", "https://"].iter().any(|scheme| manifest.starts_with(scheme));
+    let offer = match is_address {
+        true => Offer::fetch(manifest, ca(disk)?.as_deref(), &say)?,
+        false => Offer::read(manifest)?,
+    };
+    let on = if std::io::stderr().is_terminal() { On::Terminal } else { On::Log };
+    let how = How { settings: &settings, policy: options.policy, running: running(disk)?, on, say: &say };
+    install(disk, &offer, &how)?;
+    let inventory = take_stock(disk, options)?;
+    let reported = match options.form {
+        Form::Json => report::list(&inventory, Form::Json),
+        Form::Plain => report::newest(&inventory),
+    };
+    Ok(reported.map_or_else(Ended::NotCleared, |()| Ended::Well))
+}
