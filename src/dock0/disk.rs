@@ -1,6 +1,7 @@
 //! The boot disk: an unpartitioned ext4 with release 0, the menus and this VM's configuration. Needs no root.
 
 use crate::menu::Menu;
+use crate::origin::Origin;
 use crate::output::{Access, Existing, Output};
 use crate::release::{self, ArtifactFile};
 use crate::tool::{DEBUGFS, MKE2FS};
@@ -31,6 +32,8 @@ pub struct Disk {
     pub artifacts: Vec<ArtifactFile>,
     /// A directory that is laid over the VM's root (`config/templates` on the disk).
     pub config: Option<PathBuf>,
+    /// Where further releases come from.
+    pub origin: Origin,
     /// In bytes.
     pub size: u64,
     /// The boot menus, and the disk's label.
@@ -89,8 +92,12 @@ impl Disk {
             symlink(target.as_str(), &link).with_context(|| format!("making the link {}", link.display()))?;
         }
         symlink(layout::LATEST_TARGET, root.join(layout::LATEST)).context("making the link latest")?;
-        write_file(root, layout::GRUB_CFG, &self.menu.grub_cfg())?;
-        write_file(root, layout::MENU_LST, &self.menu.menu_lst())?;
+        write_file(root, layout::GRUB_CFG, self.menu.grub_cfg())?;
+        write_file(root, layout::MENU_LST, self.menu.menu_lst())?;
+        for (path, bytes) in self.origin.read()? {
+            make_directories(root, layout::TRUST)?;
+            write_file(root, &path, &bytes)?;
+        }
         match &self.config {
             Some(config) => {
                 // The directory itself may be named by a link; those inside of it are copied as links.
@@ -233,7 +240,7 @@ pub fn make_directories(root: &Path, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn write_file(root: &Path, path: &str, text: &str) -> Result<()> {
+fn write_file(root: &Path, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
     let path = root.join(path);
     let written = fs::write(&path, text).and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o644)));
     written.with_context(|| format!("writing {}", path.display()))

@@ -18,7 +18,7 @@ fn disk(place: &Path) -> Disk {
     symlink("host name", config.join("etc/link")).unwrap();
     std::os::unix::fs::chown(config.join("etc/host name"), Some(1000), Some(1000)).unwrap_or_default(); // if we may
     let artifacts = vec![artifact("kernel", "6.12", place), artifact("initrd", "1", place)];
-    Disk { artifacts, config: Some(config), size: 16 << 20, menu: Menu::default() }
+    Disk { artifacts, config: Some(config), origin: Origin::default(), size: 16 << 20, menu: Menu::default() }
 }
 
 fn debugfs(image: &Path, request: &str) -> String {

@@ -9,6 +9,7 @@ pub mod initrd;
 pub mod manifest;
 pub mod measure;
 pub mod menu;
+pub mod origin;
 pub mod outdated;
 pub mod output;
 pub mod progress;

@@ -12,6 +12,7 @@ use dock0::disk::Disk;
 use dock0::image::{self, ExtraFile, Format};
 use dock0::initrd::Initrd;
 use dock0::menu::Menu;
+use dock0::origin::Origin;
 use dock0::output::Existing;
 use dock0::release::ArtifactFile;
 use dock0::stamp::Stamp;
@@ -51,6 +52,12 @@ struct DiskArguments {
     /// a directory that is laid over the VM's root
     #[argh(option)]
     config: Option<PathBuf>,
+    /// its settings.json: with a manifest's address a disk without vm_root installs itself
+    #[argh(option)]
+    settings: Option<PathBuf>,
+    /// whom it trusts: minisign public keys (*.pub, at most two), a CA's certificates (ca.pem)
+    #[argh(option)]
+    trust: Vec<PathBuf>,
     /// its label (dock0)
     #[argh(option, default = "Menu::default().label")]
     label: String,
@@ -149,11 +156,12 @@ fn parse_and_run() -> Result<()> {
 }
 
 fn disk(arguments: DiskArguments) -> Result<()> {
-    let DiskArguments { output, size, config, label, timeout, cmdline, force, if_changed, artifacts } = arguments;
+    let DiskArguments { output, size, config, settings, trust, label, timeout, cmdline, force, if_changed, artifacts } =
+        arguments;
     let menu = Menu { label, timeout, extra: cmdline, ..Menu::default() };
-    let disk = Disk { artifacts, config, size: size.0, menu };
+    let disk = Disk { artifacts, config, origin: Origin { settings, trust }, size: size.0, menu };
     let files = disk.artifacts.iter().map(|artifact| artifact.file.as_path());
-    let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).collect();
+    let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).chain(disk.origin.files()).collect();
     make(&output, When::asked(force, if_changed), &inputs, |existing| {
         disk.write(&output, existing)?;
         for warning in disk.warnings()? {

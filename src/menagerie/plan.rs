@@ -135,9 +135,11 @@ impl fmt::Display for Plan<'_> {
 /// The plan for a wish, or why there is none.
 pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Result<Plan<'a>, Refused<'a>> {
     let listed = inventory.listing.releases();
-    let kept = |place: usize, id| {
+    let kept = |place: usize, artifacts: &[Artifact]| {
         // The place is at most MAX_RELEASES.
-        u32::try_from(place).is_ok_and(|place| place <= policy.retain) || inventory.marks.protect(id)
+        let is_young = u32::try_from(place).is_ok_and(|place| place <= policy.retain);
+        (is_young && !is_spent_bootstrap(inventory, place, artifacts))
+            || inventory.marks.protect(ReleaseId::of(artifacts))
     };
     let mut plan = Plan { steps: Vec::new(), next: Vec::new() };
     match wish {
@@ -323,21 +325,27 @@ fn find_pinned(inventory: &Inventory, which: Which) -> Result<ReleaseId, Refused
     }
 }
 
-/// `front`, and behind it the others in their order, as far as `keeps` their place and id.
+/// `front`, and behind it the others in their order, as far as `keeps` says so.
 fn in_front<'a>(
     front: Option<&'a [Artifact]>,
     releases: &'a [Release],
-    keeps: impl Fn(usize, ReleaseId) -> bool,
+    keeps: impl Fn(usize, &[Artifact]) -> bool,
 ) -> Result<Vec<&'a [Artifact], MAX_RELEASES>, Refused<'a>> {
     let mut next = Vec::new();
     let id = front.map(ReleaseId::of);
     let others = filled(releases).filter(|artifacts| Some(ReleaseId::of(artifacts)) != id);
     for (place, artifacts) in front.into_iter().chain(others).enumerate() {
-        if keeps(place, ReleaseId::of(artifacts)) {
+        if keeps(place, artifacts) {
             next.push(artifacts).map_err(|_| Refused::Full)?;
         }
     }
     Ok(next)
+}
+
+/// Whether it is a release to start with, of kernel and initrd alone, that is needed no more: a real one was called good.
+fn is_spent_bootstrap(inventory: &Inventory, place: usize, artifacts: &[Artifact]) -> bool {
+    let is = |name: &str| artifacts.iter().any(|artifact| artifact.name.as_str() == name);
+    place > 0 && is(KERNEL) && is(INITRD) && !is(VM_ROOT) && !inventory.marks.good.is_empty()
 }
 
 /// Whether a new release can take the place of the present one.

@@ -154,6 +154,14 @@ fn what_is_too_old_goes_unless_it_is_protected() {
 }
 
 #[test]
+fn a_release_to_start_with_goes_once_a_real_one_is_good() {
+    let mut inventory = inventory(&["kernel/2 initrd/2 vm_root/2", "kernel/1 initrd/1"], 7);
+    assert_eq!(lines(&plan_of(&inventory, Wish::Reap)), ["nothing to do"]);
+    inventory.marks.insert(Mark::Good, id("kernel/2 initrd/2 vm_root/2"));
+    assert_eq!(plan_of(&inventory, Wish::Reap).next.len(), 1);
+}
+
+#[test]
 fn artifacts_go_only_after_the_releases_that_had_them() {
     let mut inventory = inventory(&["k/1 v/2", "k/1 v/1"], 7);
     inventory.stored.push(stored(artifact("v/0"), 5)).unwrap();

@@ -5,6 +5,9 @@ use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition, Root};
 use dock0::image::Format;
+use dock0::menu::Menu;
+use dock0::origin::Origin;
+use dock0::output::Existing;
 use dock0::signing::{self, Protection, Signer};
 use dock0::verity::Verity;
 use fetch_tests::ca::Ca;
@@ -192,5 +195,47 @@ fn a_download_that_was_cut_off_goes_on() -> Result<()> {
     let sent: usize = fields.get(3).context("bytes")?.parse()?;
     assert_eq!(fields.get(2), Some(&"206"), "{rest}");
     assert!(sent < blob.len() && rest.contains("\"bytes="), "{rest}");
+    Ok(())
+}
+
+/// As an operator makes it: kernel, initrd, menus, trust and settings. The first boot installs, the second one comes through
+/// GRUB 2 with the kernel that was installed.
+#[test]
+fn a_disk_with_a_release_to_start_with_installs_itself_through_grub() -> Result<()> {
+    let publisher = Publisher::new()?;
+    // Another file than the one it starts with: the kernel does not mind a few bytes behind itself.
+    let kernel = [fs::read(boot_tests::kernel())?, b"published".to_vec()].concat();
+    let initrd = fs::read(boot_tests::initrd())?;
+    publisher.nginx.put("kernel", &kernel)?;
+    publisher.nginx.put("initrd", &initrd)?;
+    let more = vec![
+        artifact("kernel", "2", &kernel, &publisher.url("kernel")),
+        artifact("initrd", "2", &initrd, &publisher.url("initrd")),
+    ];
+    publisher.publish_with(1, &publisher.keys, more)?;
+    let place = tempfile::tempdir()?;
+    let (settings, ca) = (place.path().join("settings.json"), place.path().join("ca.pem"));
+    fs::write(&settings, json!({"manifest": {"url": publisher.url("release.json")}}).to_string())?;
+    fs::write(&ca, &publisher.ca.pem)?;
+    let artifacts = [("kernel", boot_tests::kernel()), ("initrd", boot_tests::initrd())];
+    let artifacts =
+        artifacts.map(|(name, file)| format!("{name}=1@{}", file.display()).parse().map_err(anyhow::Error::msg));
+    let disk = dock0::disk::Disk {
+        artifacts: artifacts.into_iter().collect::<Result<_>>()?,
+        config: None,
+        origin: Origin { settings: Some(settings), trust: vec![ca, publisher.keys.path().join("manifest.pub")] },
+        size: 64 << 20,
+        menu: Menu { timeout: 0, extra: "probe.read=/etc/name dock0.rescue=reboot:0".into(), ..Menu::default() },
+    };
+    let path = place.path().join("disk.img");
+    disk.write(&path, Existing::Refuse)?;
+    for _ in 0..2 {
+        let mut boot = Boot::from(qemu::Boot::grub2()?).disk(qemu::Disk::scsi(&path));
+        boot.machine.network = qemu::Network::User { forwards: vec![] };
+        let facts = boot.facts()?;
+        assert_eq!(name(&facts), "installed", "{:?}", facts.log);
+    }
+    let asked = publisher.nginx.log(5);
+    assert_eq!(asked.len(), 5, "the second boot asked nobody: {asked:?}");
     Ok(())
 }

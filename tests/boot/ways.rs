@@ -6,6 +6,7 @@ use boot_tests::{Boot, Partition, Root};
 use dock0::disk::{self, Disk};
 use dock0::image::Format;
 use dock0::menu::Menu;
+use dock0::origin::Origin;
 use dock0::output::Existing;
 use dock0::release::ArtifactFile;
 use menagerie::{Artifact, layout};
@@ -27,7 +28,13 @@ fn boot_disk(root: &Path, words: &str) -> Disk {
         artifact("vm_root", "1", root.into()),
     ];
     let extra = format!("probe.read=/etc/name dock0.rescue=reboot:0 {words}").trim_end().to_string();
-    Disk { artifacts, config: None, size: SIZE, menu: Menu { timeout: 0, extra, ..Menu::default() } }
+    Disk {
+        artifacts,
+        config: None,
+        origin: Origin::default(),
+        size: SIZE,
+        menu: Menu { timeout: 0, extra, ..Menu::default() },
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use boot_tests::Root;
 use dock0::image::Format;
 use dock0::menu::Menu;
+use dock0::origin::Origin;
 use dock0::release::ArtifactFile;
 use dock0::tool::DEBUGFS;
 use power_cut_guest::{Line, Sequence, marker};
@@ -153,7 +154,13 @@ fn make_disk(path: &Path) -> Result<()> {
         artifact("vm_root", &root.path)?,
     ];
     let menu = Menu { timeout: 0, extra: "dock0.rescue=reboot:0".into(), ..Menu::default() };
-    let disk = dock0::disk::Disk { artifacts, config: Some(config.path().into()), size: SIZE, menu };
+    let disk = dock0::disk::Disk {
+        artifacts,
+        config: Some(config.path().into()),
+        origin: Origin::default(),
+        size: SIZE,
+        menu,
+    };
     let staging = tempfile::tempdir()?;
     disk.stage(staging.path())?;
     dock0::disk::make_file_system(staging.path(), path, SIZE - marker::SIZE, &disk.menu.label)?;
