@@ -23,7 +23,7 @@ test: lint kernel initrd probe
 
 # Measure: bytes, seconds from QEMU's start to the demo's login, init's steps and menagerie's changes in milliseconds
 bench: disk
-    @wc -c build/kernel/linode/vmlinuz build/initrd.img {{built}}/init | head -n 3
+    @wc -c build/kernel/linode/vmlinuz build/initrd.img build/init | head -n 3
     @for grub in 2 legacy; do echo "GRUB $grub:"; target/debug/vm boot --snapshot --grub $grub --until login: --show "handing over"; done
     @echo "counting instructions, thrice; a wait for the disk lets this clock jump, so take the lowest:"
     @for run in 1 2 3; do target/debug/vm boot --snapshot --instructions --until login: --show "handing over"; done

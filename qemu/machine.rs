@@ -82,6 +82,8 @@ pub enum Network {
         /// TCP ports of the host that lead into the guest.
         forwards: Vec<Forward>,
     },
+    /// The same without IPv4: the guest is in fec0::/64, and fec0::2 is the host's [::1].
+    UserIpv6,
 }
 
 /// A TCP port of the host's 127.0.0.1 that leads into the guest.
@@ -244,6 +246,7 @@ impl Network {
         let mut card = match self {
             Network::None => "none".to_string(),
             Network::User { .. } => "user,model=virtio-net-pci".to_string(),
+            Network::UserIpv6 => "user,model=virtio-net-pci,ipv4=off".to_string(),
         };
         if let Network::User { forwards } = self {
             for Forward { host, guest } in forwards {

@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, ensure};
-use boot_tests::built;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +50,7 @@ fn measure(releases: u32, size: u64) -> Result<(Duration, Duration)> {
 }
 
 fn call(disk: &Path, words: &str) -> Result<Duration> {
-    let mut command = Command::new(built("target/x86_64-unknown-linux-gnu/init/init"));
+    let mut command = Command::new(boot_tests::init());
     command.arg("menagerie").arg("--root").arg(disk).args(words.split(' '));
     let start = Instant::now();
     let output = command.output().context("starting init")?;

@@ -27,6 +27,11 @@ pub fn kernel() -> PathBuf {
     built("build/kernel/linode/vmlinuz")
 }
 
+/// The static init, as it is in the initrd.
+pub fn init() -> PathBuf {
+    built("build/init")
+}
+
 /// The initrd, as users get it.
 pub fn initrd() -> PathBuf {
     built("build/initrd.img")

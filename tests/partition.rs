@@ -83,9 +83,13 @@ impl Partition {
 
     /// The disk under another label.
     pub fn disk_labelled(&self, label: &str) -> Result<DiskFile> {
-        const SIZE: u64 = 48 << 20;
-        let disk = DiskFile::blank(SIZE)?;
-        disk::make_file_system(self.staging.path(), &disk.path, SIZE, label)?;
+        self.disk_of(48 << 20, label)
+    }
+
+    /// The disk of this size, in bytes.
+    pub fn disk_of(&self, size: u64, label: &str) -> Result<DiskFile> {
+        let disk = DiskFile::blank(size)?;
+        disk::make_file_system(self.staging.path(), &disk.path, size, label)?;
         Ok(disk)
     }
 }

@@ -41,7 +41,7 @@ impl Root {
 
     /// The same with `/sbin/menagerie`, and busybox for whatever else a test needs.
     pub fn with_menagerie(name: &str) -> Result<Root> {
-        let init = fs::read(built("target/x86_64-unknown-linux-gnu/init/init"))?;
+        let init = fs::read(crate::init())?;
         let busybox = fs::read("/bin/busybox").context("reading /bin/busybox (apt-get install busybox-static)")?;
         Root::with_probe(name)?.file("sbin/menagerie", &init, 0o755)?.file("bin/busybox", &busybox, 0o755)
     }

@@ -19,6 +19,8 @@ use std::fs;
 
 /// How a VM on QEMU's user network calls the host.
 const HOST: &str = "10.0.2.2";
+/// The same without IPv4.
+const HOST_IPV6: &str = "fec0::2";
 
 /// A publisher: its keys, and what it serves.
 struct Publisher {
@@ -26,20 +28,31 @@ struct Publisher {
     ca: Ca,
     root: Vec<u8>,
     nginx: Nginx,
+    host: &'static str,
 }
 
 impl Publisher {
     fn new() -> Result<Publisher> {
+        Publisher::of(&Root::with_menagerie("installed")?, HOST)
+    }
+
+    /// With this `vm_root`, and this address.
+    fn of(root: &Root, host: &'static str) -> Result<Publisher> {
+        Publisher::of_format(root, Format::Erofs, host)
+    }
+
+    fn of_format(root: &Root, format: Format, host: &'static str) -> Result<Publisher> {
         let keys = tempfile::tempdir()?;
         signing::generate(keys.path(), Protection::None)?;
-        let ca = Ca::new(&[HOST, "localhost"])?;
-        let root = fs::read(&Root::with_menagerie("installed")?.pack(Format::Erofs)?.path)?;
+        let ca = Ca::new(&[HOST, HOST_IPV6, "localhost"])?;
+        let root = fs::read(&root.pack(format)?.path)?;
         let nginx = Nginx::start(&ca, &[("vm_root", &root)])?;
-        Ok(Publisher { keys, ca, root, nginx })
+        Ok(Publisher { keys, ca, root, nginx, host })
     }
 
     fn url(&self, file: &str) -> String {
-        self.nginx.https(file).replace("localhost", HOST)
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.into() };
+        self.nginx.https(file).replace("localhost", &host)
     }
 
     /// Puts a manifest of one `vm_root` there, signed with a key of this directory.
@@ -63,12 +76,15 @@ impl Publisher {
 
     /// A disk that trusts this publisher and has no release at all.
     fn blank_disk(&self) -> Result<DiskFile> {
+        self.partition()?.disk()
+    }
+
+    fn partition(&self) -> Result<Partition> {
         let settings = json!({"manifest": {"url": self.url("release.json")}});
         Partition::empty()?
             .file("dock0/settings.json", settings.to_string().as_bytes())?
             .file("dock0/trust/manifest.pub", &fs::read(self.keys.path().join("manifest.pub"))?)?
-            .file("dock0/trust/ca.pem", self.ca.pem.as_bytes())?
-            .disk()
+            .file("dock0/trust/ca.pem", self.ca.pem.as_bytes())
     }
 }
 
@@ -237,5 +253,35 @@ fn a_disk_with_a_release_to_start_with_installs_itself_through_grub() -> Result<
     }
     let asked = publisher.nginx.log(5);
     assert_eq!(asked.len(), 5, "the second boot asked nobody: {asked:?}");
+    Ok(())
+}
+
+#[test]
+fn a_machine_without_ipv4_installs_itself() -> Result<()> {
+    let publisher = Publisher::of(&Root::with_probe("installed")?, HOST_IPV6)?;
+    publisher.publish(1, &publisher.keys)?;
+    let disk = publisher.blank_disk()?;
+    let mut boot = Boot::kernel("probe.read=/etc/name").scsi(&disk);
+    boot.machine.network = qemu::Network::UserIpv6;
+    assert_eq!(name(&boot.facts()?), "installed");
+    Ok(())
+}
+
+/// 300 MB through a machine of 128: nothing of it is kept in memory.
+#[test]
+fn a_large_root_fits_through_a_small_machine() -> Result<()> {
+    let root = Root::with_probe("installed")?.file("large", &fetch_tests::noise(300_000_000, 9), 0o644)?;
+    // ext4, since packing that much into EROFS takes a minute.
+    let publisher = Publisher::of_format(&root, Format::Ext4, HOST)?;
+    publisher.publish(1, &publisher.keys)?;
+    let disk = publisher.partition()?.disk_of(400 << 20, "dock0")?;
+    let (facts, report) = boot(&disk, "").memory(128).to_done()?;
+    assert_eq!(name(&facts), "installed");
+    println!(
+        "from QEMU's start to the probe, with {} bytes to install: {:.1} s",
+        publisher.root.len(),
+        report.took.as_secs_f64()
+    );
+    facts.log.iter().filter(|line| line.contains("vm_root")).for_each(|line| println!("{line}"));
     Ok(())
 }

@@ -29,7 +29,7 @@ after="$(state eth0; state lo)"
 
 /// What the script shows: what the child said, resolv.conf, addresses and links, what came over the network, the end.
 fn brought_up(words: &str, url: &str) -> Result<Vec<String>> {
-    let init = std::fs::read(boot_tests::built("target/x86_64-unknown-linux-gnu/init/init"))?;
+    let init = std::fs::read(boot_tests::init())?;
     let script = format!("url='{url}'\nset -- {words}\n{SCRIPT}");
     let root =
         Root::with_menagerie("r0")?.file("sbin/dock0-net", &init, 0o755)?.file("net.sh", script.as_bytes(), 0o644)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// An initrd with busybox as its shell.
 fn initrd_with_shell() -> Result<tempfile::TempDir> {
     let place = tempfile::tempdir()?;
-    let init = boot_tests::built("target/x86_64-unknown-linux-gnu/init/init");
+    let init = boot_tests::init();
     let initrd = Initrd { init, shell: Some(boot_tests::built("/bin/busybox")), max_size: None };
     initrd.write(&place.path().join("initrd.img"), Existing::Refuse)?;
     Ok(place)
@@ -68,7 +68,7 @@ fn a_vm_without_a_console_fails_no_differently() -> Result<()> {
 /// Started from a disk and not from an initrd, init would end with emptying that disk.
 #[test]
 fn init_from_a_disk_touches_nothing() -> Result<()> {
-    let init = std::fs::read(boot_tests::built("target/x86_64-unknown-linux-gnu/init/init"))?;
+    let init = std::fs::read(boot_tests::init())?;
     let partition = Partition::with_probe()?.file("sbin/init", &init)?.file("dev/keep", b"")?.file("proc/keep", b"")?;
     std::fs::set_permissions(partition.place("sbin/init")?, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let disk = partition.disk()?;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const SIZE: u64 = 300_000_000;
 const RUNS: u32 = 3;
-const PROGRAM: &str = "target/x86_64-unknown-linux-gnu/init/init";
+const PROGRAM: &str = "build/init";
 
 fn main() -> Result<()> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(PROGRAM).canonicalize();

@@ -8,7 +8,9 @@ use crate::net::parent::{Network, wanted};
 use crate::rescue;
 use crate::store::{Disk, Lock};
 use menagerie::Policy;
+use std::net::IpAddr;
 use std::time::Duration;
+use wire::network::Names;
 
 /// How long the network may take to come up before the boot is rescued, which tries again.
 const NETWORK: Duration = Duration::from_secs(120);
@@ -32,7 +34,11 @@ fn try_to_install(disk: &Disk) -> Result<(), Failure> {
     let tell = |line: &str| say!("{line}");
     set_clock(disk, &tell)?;
     let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
-    let network = Network::bring_up(&wanted(&settings.network, &line)?, "/", NETWORK)?;
+    let mut wanted = wanted(&settings.network, &line)?;
+    if is_numeric(url) {
+        wanted.names = Names::Unneeded;
+    }
+    let network = Network::bring_up(&wanted, "/", NETWORK)?;
     let how = How { settings: &settings, policy: Policy::default(), running: None, on: On::Log, say: &tell };
     let installed =
         ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &tell)).and_then(|offer| install(disk, &offer, &how));
@@ -41,4 +47,33 @@ fn try_to_install(disk: &Disk) -> Result<(), Failure> {
         note!("{failure}");
     }
     installed.map(|id| say!("installed release {id}"))
+}
+
+/// Whether an address names its host by number, so that no name server has to be there.
+fn is_numeric(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address.parse::<IpAddr>().is_ok(),
+        None => authority.split(':').next().is_some_and(|host| host.parse::<IpAddr>().is_ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_by_number_need_no_names() {
+        for (url, want) in [
+            ("https://192.0.2.1/release.json", true),
+            ("https://192.0.2.1:8443?x", true),
+            ("https://[2001:db8::1]:8443/release.json", true),
+            ("https://example.org/192.0.2.1", false),
+            ("https://[example]/", false),
+            ("", false),
+        ] {
+            assert_eq!(is_numeric(url), want, "{url}");
+        }
+    }
 }

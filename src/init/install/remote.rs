@@ -84,7 +84,7 @@ impl<'m> Remote<'m> {
     fn show(&self, line: Option<String>) {
         match (line, self.on) {
             (None, _) => {}
-            (Some(line), On::Log) => (self.say)(&line),
+            (Some(line), On::Log) => (self.say)(line.trim_end()),
             // Nobody is harmed by a progress that is not seen.
             (Some(line), On::Terminal) => std::io::stderr().write_all(line.as_bytes()).unwrap_or_default(),
         }
