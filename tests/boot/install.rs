@@ -29,6 +29,7 @@ struct Publisher {
     root: Vec<u8>,
     nginx: Nginx,
     host: &'static str,
+    expires: &'static str,
 }
 
 impl Publisher {
@@ -47,7 +48,7 @@ impl Publisher {
         let ca = Ca::new(&[HOST, HOST_IPV6, "localhost"])?;
         let root = fs::read(&root.pack(format)?.path)?;
         let nginx = Nginx::start(&ca, &[("vm_root", &root)])?;
-        Ok(Publisher { keys, ca, root, nginx, host })
+        Ok(Publisher { keys, ca, root, nginx, host, expires: "2126-11-25T10:00:00Z" })
     }
 
     fn url(&self, file: &str) -> String {
@@ -65,7 +66,7 @@ impl Publisher {
         let root = artifact("vm_root", &format!("s{serial}"), &self.root, &self.url("vm_root"));
         let manifest = json!({
             "product": "dock0", "channel": "stable", "arch": "x86_64", "serial": serial,
-            "issued": "2026-11-25T10:00:00Z", "expires": "2126-11-25T10:00:00Z",
+            "issued": "2026-11-25T10:00:00Z", "expires": self.expires,
             "artifacts": more.into_iter().chain([root]).collect::<Vec<_>>(),
         });
         let manifest = serde_json::to_vec(&manifest)?;
@@ -283,5 +284,28 @@ fn a_large_root_fits_through_a_small_machine() -> Result<()> {
         report.took.as_secs_f64()
     );
     facts.log.iter().filter(|line| line.contains("vm_root")).for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// A clock that is behind is set to the earliest that it can be; one that is far ahead finds everything expired, and says
+/// what it says.
+#[test]
+fn clocks_may_be_wrong() -> Result<()> {
+    let publisher = Publisher { expires: "2027-11-25T10:00:00Z", ..Publisher::new()? };
+    publisher.publish(1, &publisher.keys)?;
+    let disk = publisher.blank_disk()?;
+    let at = |date: &str| {
+        let mut boot = boot(&disk, "");
+        boot.machine.extra = vec!["-rtc".into(), format!("base={date}")];
+        boot
+    };
+    // What QEMU's clock says of 2100 is another year altogether.
+    at("2060-01-02")
+        .to_rescue("refusing the manifest: it expired 2027-11-25T10:00:00Z, and the clock says 2060-01-02")?;
+    let facts = at("1970-01-02").facts()?;
+    assert_eq!(name(&facts), "installed");
+    let set =
+        facts.log.iter().any(|line| line.contains("the clock says 1970-01-02") && line.contains("setting it to 20"));
+    assert!(set, "{:?}", facts.log);
     Ok(())
 }
