@@ -75,7 +75,8 @@ fn what_a_pinned_key_signed_is_believed() {
         let signer = verify(&keys, MANIFEST, signature).unwrap_or_else(|why| panic!("{case}: {why}"));
         let comment = String::from_utf8(place.read(if signature == &old { "old.pub" } else { "new.pub" })).unwrap();
         let printed = comment.lines().next().unwrap().rsplit(' ').next().unwrap();
-        assert_eq!(signer.to_string(), printed, "{case}: as minisign prints it");
+        // minisign leaves out the zeros that an id begins with.
+        assert_eq!(signer.to_string(), format!("{printed:0>16}"), "{case}: as minisign prints it");
     }
 }
 

@@ -180,7 +180,7 @@ fn keys_that_cannot_be_used_are_named_and_nothing_is_written() {
     place.must("sed -E '2s/^(.{90})..../\\1AAAA/' theirs.key >damaged");
     let manifest = "\"$0\" manifest recipe.yaml --key";
     let comment = place.read("theirs.pub").lines().next().unwrap().to_string();
-    let id = comment.rsplit(' ').next().unwrap();
+    let id = format!("{:0>16}", comment.rsplit(' ').next().unwrap());
     let damaged = format!(
         "reading the secret key damaged: signing: Could not verify signature with the provided public key ID: {id}"
     );
