@@ -48,8 +48,7 @@ impl BootPartition {
 
     /// Whether the newest release is wanted, has no `vm_root` or is not there at all, and the settings say where to get one.
     /// A partition that can boot touches no network.
-    pub fn wants_install(&self, wanted: Selection) -> Result<bool, Failure> {
-        let listing = self.list()?;
+    pub fn wants_install(&self, listing: &Listing, wanted: Selection) -> Result<bool, Failure> {
         let newest = listing.release(listing.latest.unwrap_or_default());
         if wanted != Selection::Latest || newest.is_some_and(|release| release.artifact(layout::VM_ROOT).is_some()) {
             return Ok(false);
@@ -58,11 +57,9 @@ impl BootPartition {
     }
 
     /// The `vm_root` of the wanted release, whose id is left for the running system.
-    pub fn image_of(&self, wanted: Selection, places: &Places) -> Result<Image, Failure> {
-        let (listing, remarks) = survey::listing(&self.disk()?, &Layout::default())?;
-        remarks.all().for_each(|remark| note!("{remark}"));
+    pub fn image_of(&self, listing: &Listing, wanted: Selection, places: &Places) -> Result<Image, Failure> {
         let (release, root) =
-            menagerie::select(&listing, wanted).map_err(|impossible| Failure::new(impossible.to_string()))?;
+            menagerie::select(listing, wanted).map_err(|impossible| Failure::new(impossible.to_string()))?;
         say!("release {} of {}: {release}", release.number, listing.releases().len());
         let artifact = Layout::default().artifact(root);
         let path = Path::new(artifact.as_str());
@@ -78,8 +75,10 @@ impl BootPartition {
         Image::open(&self.mounted_on, path)
     }
 
-    fn list(&self) -> Result<Box<Listing>, Failure> {
-        let (listing, _) = survey::listing(&self.disk()?, &Layout::default())?;
+    /// The releases on it; what was left out is said.
+    pub fn list(&self) -> Result<Box<Listing>, Failure> {
+        let (listing, remarks) = survey::listing(&self.disk()?, &Layout::default())?;
+        remarks.all().for_each(|remark| note!("{remark}"));
         Ok(listing)
     }
 

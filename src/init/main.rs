@@ -11,6 +11,7 @@ use init::stopwatch::Stopwatch;
 use init::{
     command, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, rescue, scratch, shell,
 };
+use menagerie::{Listing, Selection};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
@@ -60,14 +61,12 @@ fn boot() -> Result<Infallible, Failure> {
         orders::hold_drill(drill)?;
     }
 
-    if orders.rootfspath.is_none() && partition.wants_install(orders.release)? {
-        install::boot::over_the_network(&partition.disk()?)?;
-        clock.lap("install");
-    }
-
     let image = match &orders.rootfspath {
         Some(path) => partition.image_at(path)?,
-        None => partition.image_of(orders.release, &places)?,
+        None => {
+            let releases = releases_or_install(&partition, orders.release)?;
+            partition.image_of(&releases, orders.release, &places)?
+        }
     };
     clock.lap("release");
 
@@ -93,4 +92,14 @@ fn boot() -> Result<Infallible, Failure> {
 
     clock.report(&orders.init);
     handover::exec(&orders.init)
+}
+
+/// What can be booted. Where that is nothing, and the settings say where to get it, it is installed first.
+fn releases_or_install(partition: &BootPartition, wanted: Selection) -> Result<Box<Listing>, Failure> {
+    let releases = partition.list()?;
+    if !partition.wants_install(&releases, wanted)? {
+        return Ok(releases);
+    }
+    install::boot::over_the_network(&partition.disk()?)?;
+    partition.list()
 }
