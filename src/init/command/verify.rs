@@ -4,13 +4,13 @@ use super::report::print_json;
 use super::words::{Form, Options};
 use super::{Ended, complain, running, say};
 use crate::failure::{Doing, Failure};
+use crate::store::artifact::record_of;
 use crate::store::{Disk, Files, survey};
 use menagerie::layout::{INITRD, INLINE_LINK, KERNEL, VM_ROOT};
 use menagerie::space::Megabytes;
 use menagerie::{Artifact, Inventory, Record, Release, Stored};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 
 /// What was found.
 #[derive(Default, Serialize)]
@@ -160,23 +160,12 @@ impl Found {
 }
 
 fn read(disk: &Disk, path: &str, artifact: &Artifact) -> Result<(Checked, Option<Record>), Failure> {
-    let doing = || format!("reading {}", disk.show(path));
-    let mut file = disk.open(path).doing(doing)?;
-    let (mut digest, mut size, mut chunk) = (Sha256::new(), 0, vec![0; 256 << 10]);
-    loop {
-        let count = file.read(&mut chunk).doing(doing)?;
-        if count == 0 {
-            break;
-        }
-        digest.update(chunk.get(..count).unwrap_or_default());
-        size += u64::try_from(count).unwrap_or(u64::MAX);
-    }
-    let now = Record { sha256: digest.finalize().into(), size };
+    let now = record_of(disk, path)?;
     let record = disk.record(path).doing(|| format!("reading what was written down with {}", disk.show(path)))?;
     let checked = Checked {
         name: artifact.name.to_string(),
         version: artifact.version.to_string(),
-        size,
+        size: now.size,
         sha256: hex(&now.sha256),
         verity: disk.measure(path).doing(|| format!("measuring {}", disk.show(path)))?.map(|digest| hex(&digest)),
         whole: record.map(|record| record == now),

@@ -5,16 +5,15 @@ use crate::failure::{Doing, Failure};
 use crate::fetch::job::{Job, What};
 use crate::fetch::parent::{Checked, Progress, Terms, fetch};
 use crate::fetch::show::{On, Shown};
-use crate::store::artifact::{New, make_directories};
+use crate::store::artifact::{New, make_directories, record_of};
 use crate::store::change::Given;
 use crate::store::files::parent;
 use crate::store::supply::Supply;
 use crate::store::{Disk, Files, Kind, Seal};
 use menagerie::{Artifact, Layout, Record, Source};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wire::manifest::{Entry, Manifest};
@@ -98,7 +97,7 @@ impl Supply<Disk> for Remote<'_> {
         let alike = match files.look(&path) {
             Ok(look) if look.kind == Kind::File && look.size == entry.size => match measure(files, &path)? {
                 Some(measured) => measured == entry.verity,
-                None => holds(files, &path, entry.sha256)?,
+                None => record_of(files, &path)?.sha256 == entry.sha256,
             },
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => false,
             Err(error) => return Err(error).doing(|| format!("looking at {}", files.show(&path))),
@@ -131,17 +130,5 @@ fn measure(files: &Disk, path: &str) -> Result<Option<[u8; 32]>, Failure> {
     match files.measure(path) {
         Err(Errno::NOENT) => Ok(None),
         measured => measured.doing(|| format!("measuring {}", files.show(path))),
-    }
-}
-
-/// Whether a file that is not sealed holds what has this digest.
-fn holds(files: &Disk, path: &str, sha256: [u8; 32]) -> Result<bool, Failure> {
-    let doing = || format!("reading {}", files.show(path));
-    let (mut file, mut digest, mut chunk) = (files.open(path).doing(doing)?, Sha256::new(), vec![0; 256 << 10]);
-    loop {
-        match file.read(&mut chunk).doing(doing)? {
-            0 => return Ok(<[u8; 32]>::from(digest.finalize()) == sha256),
-            count => digest.update(chunk.get(..count).unwrap_or_default()),
-        }
     }
 }

@@ -94,6 +94,22 @@ impl New<'_> {
     }
 }
 
+/// What a file's bytes are, read from its start to its end.
+pub fn record_of(files: &impl Files, path: &str) -> Result<Record, Failure> {
+    let doing = || format!("reading {}", files.show(path));
+    let (mut file, mut digest, mut size) = (files.open(path).doing(doing)?, Sha256::new(), 0);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk).doing(doing)? {
+            0 => return Ok(Record { sha256: digest.finalize().into(), size }),
+            count => {
+                digest.update(chunk.get(..count).unwrap_or_default());
+                size += u64::try_from(count).unwrap_or(u64::MAX);
+            }
+        }
+    }
+}
+
 /// Makes a directory and those above it, on the disk before anything is put into it.
 pub fn make_directories(files: &impl Files, path: &str) -> Result<(), Failure> {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);

@@ -47,9 +47,12 @@ pub fn inventory(files: &impl Files, layout: &Layout, running: Option<ReleaseId>
     // Half a megabyte, too much to be moved about.
     let mut inventory = Box::<Inventory>::default();
     inventory.marks.running = running;
-    let mut reader = Reader { files, layout, remarks: Remarks::default() };
-    reader.read_latest(&mut inventory);
-    reader.read_releases(&mut inventory);
+    let mut reader = Reader::new(files, layout);
+    reader.read_latest(&mut inventory.listing);
+    reader.read_releases(&mut inventory.listing);
+    let Counts { foreign, surplus, odd_latest, has_releases } = reader.counts;
+    (inventory.foreign, inventory.surplus) = (foreign, surplus);
+    (inventory.odd_latest, inventory.has_releases) = (odd_latest, has_releases);
     reader.read_marks(&mut inventory);
     reader.read_leftovers(&mut inventory);
     reader.read_artifacts(&mut inventory);
@@ -58,11 +61,11 @@ pub fn inventory(files: &impl Files, layout: &Layout, running: Option<ReleaseId>
 
 /// Lists the releases for a boot, which needs nothing else; what is odd or cannot be read is said.
 pub fn listing(files: &impl Files, layout: &Layout) -> Result<(Box<Listing>, Remarks), Failure> {
-    let mut inventory = Box::<Inventory>::default();
-    let mut reader = Reader { files, layout, remarks: Remarks::default() };
-    reader.read_latest(&mut inventory);
-    reader.list_releases(&mut inventory)?;
-    Ok((Box::new(inventory.listing), reader.remarks))
+    let mut listing = Box::<Listing>::default();
+    let mut reader = Reader::new(files, layout);
+    reader.read_latest(&mut listing);
+    reader.list_releases(&mut listing)?;
+    Ok((listing, reader.remarks))
 }
 
 /// Where `latest` leads.
@@ -79,29 +82,43 @@ struct Reader<'r, F> {
     files: &'r F,
     layout: &'r Layout,
     remarks: Remarks,
+    counts: Counts,
 }
 
-impl<F: Files> Reader<'_, F> {
-    fn read_latest(&mut self, inventory: &mut Inventory) {
+/// What an inventory knows of the releases besides their listing.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    foreign: u32,
+    surplus: u32,
+    odd_latest: bool,
+    has_releases: bool,
+}
+
+impl<'r, F: Files> Reader<'r, F> {
+    fn new(files: &'r F, layout: &'r Layout) -> Self {
+        Reader { files, layout, remarks: Remarks::default(), counts: Counts::default() }
+    }
+
+    fn read_latest(&mut self, listing: &mut Listing) {
         match latest(self.files, self.layout) {
-            Ok(Latest::Release(number)) => inventory.listing.latest = Some(number),
+            Ok(Latest::Release(number)) => listing.latest = Some(number),
             Ok(Latest::Missing) => {}
-            Ok(Latest::Odd) => inventory.odd_latest = true,
+            Ok(Latest::Odd) => self.counts.odd_latest = true,
             Err(failure) => self.remarks.unread.push(failure.to_string()),
         }
     }
 
-    fn read_releases(&mut self, inventory: &mut Inventory) {
-        if let Err(failure) = self.list_releases(inventory) {
+    fn read_releases(&mut self, listing: &mut Listing) {
+        if let Err(failure) = self.list_releases(listing) {
             self.remarks.unread.push(failure.to_string());
         }
     }
 
-    fn list_releases(&mut self, inventory: &mut Inventory) -> Result<(), Failure> {
+    fn list_releases(&mut self, listing: &mut Listing) -> Result<(), Failure> {
         let directory = self.layout.releases();
         let Some(entries) = self.list(directory)? else { return Ok(()) };
-        inventory.has_releases = true;
-        inventory.foreign = u32::from(entries.len() == ENOUGH);
+        self.counts.has_releases = true;
+        self.counts.foreign = u32::from(entries.len() == ENOUGH);
         let (mut numbers, mut foreign) = (Vec::new(), Vec::new());
         for Entry { name, kind } in entries {
             match (parse_number(&name), kind) {
@@ -109,29 +126,25 @@ impl<F: Files> Reader<'_, F> {
                 _ => foreign.push(name),
             }
         }
-        self.leave_out(inventory, directory, foreign, "no directories of releases", "no directory of a release");
+        self.leave_out(directory, foreign, "no directories of releases", "no directory of a release");
         numbers.sort_unstable();
-        numbers.into_iter().for_each(|number| self.read_release(inventory, number));
+        numbers.into_iter().for_each(|number| self.read_release(listing, number));
         Ok(())
     }
 
-    fn read_release(&mut self, inventory: &mut Inventory, number: u32) {
+    fn read_release(&mut self, listing: &mut Listing, number: u32) {
         let directory = format!("{}/{number}", self.layout.releases());
-        let artifacts = match self.read_links(inventory, &directory) {
+        let artifacts = match self.read_links(&directory) {
             Ok(artifacts) => artifacts,
             Err(failure) => return self.remarks.unread.push(format!("release {number} left out: {failure}")),
         };
-        if inventory.listing.insert(Release { number, artifacts }).is_err() {
-            inventory.surplus += 1;
+        if listing.insert(Release { number, artifacts }).is_err() {
+            self.counts.surplus += 1;
             self.remarks.foreign.push(format!("release {number} left out: there are more than {MAX_RELEASES}"));
         }
     }
 
-    fn read_links(
-        &mut self,
-        inventory: &mut Inventory,
-        directory: &str,
-    ) -> Result<heapless::Vec<Artifact, MAX_ARTIFACTS>, Failure> {
+    fn read_links(&mut self, directory: &str) -> Result<heapless::Vec<Artifact, MAX_ARTIFACTS>, Failure> {
         let mut artifacts = heapless::Vec::new();
         let mut foreign = Vec::new();
         for Entry { name, kind } in self.list(directory)?.unwrap_or_default() {
@@ -151,12 +164,12 @@ impl<F: Files> Reader<'_, F> {
             }
         }
         const ONE: &str = "no link to an artifact of that name";
-        self.leave_out(inventory, directory, foreign, "no links to an artifact of that name", ONE);
+        self.leave_out(directory, foreign, "no links to an artifact of that name", ONE);
         Ok(artifacts)
     }
 
     /// One line for all that was left out of a directory; its first name is enough to go and look.
-    fn leave_out(&mut self, inventory: &mut Inventory, directory: &str, mut names: Vec<String>, many: &str, one: &str) {
+    fn leave_out(&mut self, directory: &str, mut names: Vec<String>, many: &str, one: &str) {
         names.sort();
         let shown = self.files.show(directory);
         let line = match &names[..] {
@@ -166,7 +179,7 @@ impl<F: Files> Reader<'_, F> {
                 format!("{shown}: left out {} that are {many}, the first is {}", names.len(), first.escape_debug())
             }
         };
-        inventory.foreign = inventory.foreign.saturating_add(u32::try_from(names.len()).unwrap_or(u32::MAX));
+        self.counts.foreign = self.counts.foreign.saturating_add(u32::try_from(names.len()).unwrap_or(u32::MAX));
         self.remarks.foreign.push(line);
     }
 
