@@ -11,7 +11,7 @@ use init::stopwatch::Stopwatch;
 use init::{
     command, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, rescue, scratch, shell,
 };
-use menagerie::{Listing, Selection};
+use menagerie::{Listing, Selection, newest_with_root};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
@@ -64,8 +64,8 @@ fn boot() -> Result<Infallible, Failure> {
     let image = match &orders.rootfspath {
         Some(path) => partition.image_at(path)?,
         None => {
-            let releases = releases_or_install(&partition, orders.release)?;
-            partition.image_of(&releases, orders.release, &places)?
+            let (releases, chosen) = releases_or_install(&partition, orders.release)?;
+            partition.image_of(&releases, chosen, &places)?
         }
     };
     clock.lap("release");
@@ -94,12 +94,22 @@ fn boot() -> Result<Infallible, Failure> {
     handover::exec(&orders.init)
 }
 
-/// What can be booted. Where that is nothing, and the settings say where to get it, it is installed first.
-fn releases_or_install(partition: &BootPartition, wanted: Selection) -> Result<Box<Listing>, Failure> {
+/// What can be booted, and which of it shall be. Where the newest release has nothing to boot, and the settings say where to
+/// get it, it is installed first; where that fails, the newest that can be booted is.
+fn releases_or_install(partition: &BootPartition, wanted: Selection) -> Result<(Box<Listing>, Selection), Failure> {
     let releases = partition.list()?;
-    if !partition.wants_install(&releases, wanted)? {
-        return Ok(releases);
+    let installed = match partition.wants_install(&releases, wanted) {
+        Ok(false) => return Ok((releases, wanted)),
+        Ok(true) => partition.disk().and_then(|disk| install::boot::over_the_network(&disk)),
+        Err(failure) => Err(failure),
+    };
+    match (installed, newest_with_root(&releases)) {
+        (Ok(()), _) => Ok((partition.list()?, wanted)),
+        (Err(failure), None) => Err(failure),
+        (Err(failure), Some(older)) => {
+            rescue::go_on(&failure, &format!("booting release {} instead", older.number));
+            let older = Selection::Number(older.number);
+            Ok((releases, older))
+        }
     }
-    install::boot::over_the_network(&partition.disk()?)?;
-    partition.list()
 }

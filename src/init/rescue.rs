@@ -88,13 +88,7 @@ pub fn rescue(failure: &Failure) -> ! {
         stand_still() // the boot and the watch over it have both failed; the first one goes on
     }
     alarm!("the boot has failed: {failure}");
-    if let Some(boot_partition) = BOOT_PARTITION.get() {
-        let sentence = failure.to_string();
-        match within(PATIENCE, move || record(boot_partition, &sentence)) {
-            Ok(()) => alarm!("written to {}/{LAST_FAILURE} on the boot partition", layout::STATE),
-            Err(error) => alarm!("could not write it to {} on the boot partition: {}", layout::STATE, error.words()),
-        }
-    }
+    write_down(failure);
     match POLICY.get().copied().unwrap_or_default() {
         RescuePolicy::Reboot { seconds } => count_down_and_reboot(seconds),
         RescuePolicy::Shell if shell::is_there() => {
@@ -117,9 +111,26 @@ pub fn rescue(failure: &Failure) -> ! {
     }
 }
 
+/// Says a failure that the boot goes on after and what is done instead, and writes it down like one that it does not.
+pub fn go_on(failure: &Failure, instead: &str) {
+    alarm!("{failure}");
+    write_down(failure);
+    alarm!("{instead}");
+}
+
+/// On the boot partition, if there is one by now.
+fn write_down(failure: &Failure) {
+    let Some(boot_partition) = BOOT_PARTITION.get() else { return };
+    let sentence = failure.to_string();
+    match within(PATIENCE, move || write_record(boot_partition, &sentence)) {
+        Ok(()) => alarm!("written to {}/{LAST_FAILURE} on the boot partition", layout::STATE),
+        Err(error) => alarm!("could not write it to {} on the boot partition: {}", layout::STATE, error.words()),
+    }
+}
+
 /// The sentence, in a file of its own beside the old one, then renamed over it: the disk holds one or the other. No link
 /// leads it elsewhere.
-fn record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {
+fn write_record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {
     for directory in Path::new(layout::STATE).ancestors().collect::<Vec<_>>().into_iter().rev().skip(1) {
         match fs::mkdirat(&boot_partition, directory, Mode::from_raw_mode(0o755)) {
             Err(Errno::EXIST) => {}
@@ -201,10 +212,10 @@ mod tests {
     fn the_record_replaces_the_last_one_whole() {
         let (disk, open) = disk();
         let read = || std::fs::read_to_string(disk.path().join("dock0/state/last-failure")).unwrap();
-        record(&open, "first, and quite a bit longer").unwrap();
+        write_record(&open, "first, and quite a bit longer").unwrap();
         assert_eq!(read(), "first, and quite a bit longer\n");
         std::fs::write(disk.path().join("dock0/state/last-failure.new"), "half a").unwrap();
-        record(&open, "second").unwrap();
+        write_record(&open, "second").unwrap();
         assert_eq!(read(), "second\n");
         assert_eq!(std::fs::read_dir(disk.path().join("dock0/state")).unwrap().count(), 1);
     }
@@ -213,7 +224,7 @@ mod tests {
     fn a_record_that_cannot_be_made_is_an_error_and_not_a_panic() {
         let (disk, open) = disk();
         std::fs::write(disk.path().join("dock0"), "a file in the way").unwrap();
-        assert_eq!(record(&open, "x").unwrap_err().words(), "not a directory");
+        assert_eq!(write_record(&open, "x").unwrap_err().words(), "not a directory");
     }
 
     #[test]
@@ -221,7 +232,7 @@ mod tests {
         let ((disk, open), (elsewhere, _)) = (disk(), disk());
         std::os::unix::fs::symlink(elsewhere.path(), disk.path().join("dock0")).unwrap();
         std::fs::create_dir(elsewhere.path().join("state")).unwrap();
-        assert_eq!(record(&open, "x").unwrap_err().words(), "too many levels of symbolic links");
+        assert_eq!(write_record(&open, "x").unwrap_err().words(), "too many levels of symbolic links");
         assert_eq!(std::fs::read_dir(elsewhere.path().join("state")).unwrap().count(), 0);
     }
 

@@ -35,7 +35,7 @@ pub use plan::{Plan, Policy, Step, Wish, plan};
 pub use record::Record;
 pub use refused::Refused;
 pub use seen::{KeyId, ManifestId, Memory, Seen};
-pub use select::{Impossible, Selection, select};
+pub use select::{Impossible, Selection, newest_with_root, select};
 pub use timestamp::Timestamp;
 
 #[cfg(test)]

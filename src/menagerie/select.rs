@@ -57,6 +57,12 @@ pub fn select(listing: &Listing, wanted: Selection) -> Result<(&Release, &Artifa
     Ok((release, root))
 }
 
+/// The newest release that has a root image: what is booted where none of the newest can be had.
+pub fn newest_with_root(listing: &Listing) -> Option<&Release> {
+    let with_root = listing.releases().iter().filter(|release| release.artifact(VM_ROOT).is_some());
+    with_root.min_by_key(|release| release.number)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -108,5 +114,17 @@ mod tests {
         }
         let empty = Listing::default();
         assert_eq!(select(&empty, Selection::Latest).unwrap_err().to_string(), "the boot partition holds no releases");
+    }
+
+    #[test]
+    fn the_newest_release_with_a_root_is_found_whatever_stands_before_it() {
+        let mut listing = listing(Some(0));
+        assert_eq!(newest_with_root(&listing).map(|release| release.number), Some(0));
+        listing = Listing::default();
+        for (number, artifacts) in [(9, &[("vm_root", "a")][..]), (0, &[("kernel", "1")]), (4, &[("vm_root", "b")])] {
+            listing.insert(release(number, artifacts)).unwrap();
+        }
+        assert_eq!(newest_with_root(&listing).map(|release| release.number), Some(4));
+        assert_eq!(newest_with_root(&Listing::default()).map(|release| release.number), None);
     }
 }

@@ -155,6 +155,46 @@ fn a_disk_without_network_or_server_says_so() -> Result<()> {
     Ok(())
 }
 
+/// What is there boots where what is wanted cannot be had; why is shown, and stays on the disk.
+#[test]
+fn where_installing_fails_the_release_before_boots() -> Result<()> {
+    let publisher = Publisher::new()?;
+    let older = Root::with_probe("older")?.pack(Format::Erofs)?;
+    let partition = publisher.partition()?.latest()?.link("releases/0/kernel", "../../artifacts/kernel/9")?;
+    let partition = partition.release(1, &older)?;
+    let disk = partition.disk()?;
+    let (facts, report) = boot(&disk, "").to_done()?;
+    assert_eq!(name(&facts), "older");
+    assert!(report.console.contains("dock0: booting release 1 instead"), "{}", report.console);
+    let failure = disk.debugfs("cat /dock0/state/last-failure")?;
+    assert!(failure.starts_with("fetching the manifest: ") && failure.contains("404"), "{failure}");
+    assert!(report.console.contains(failure.trim_end()), "{}", report.console);
+    // With settings that nobody can read, too.
+    let disk = partition.file("dock0/settings.json", b"{")?.disk()?;
+    assert_eq!(name(&boot(&disk, "").facts()?), "older");
+    let failure = disk.debugfs("cat /dock0/state/last-failure")?;
+    assert!(failure.starts_with("dock0/settings.json: "), "{failure}");
+    Ok(())
+}
+
+/// A machine that finds no server tries again until there is one.
+#[test]
+fn a_blank_disk_keeps_trying() -> Result<()> {
+    let publisher = Publisher::new()?;
+    let disk = publisher.blank_disk()?;
+    let mut boot = boot(&disk, "");
+    boot.machine.reboot = qemu::Reboot::Happens;
+    let mut vm = boot.start()?;
+    for _ in 0..2 {
+        vm.wait_for("dock0: the boot has failed: fetching the manifest: ", DEADLINE)?;
+        vm.wait_for("dock0: rebooting", DEADLINE)?;
+    }
+    publisher.publish(1, &publisher.keys)?;
+    let report = vm.run_to_done(DEADLINE)?;
+    assert!(report.console.contains("dock0: installed release "), "{}", report.console);
+    Ok(())
+}
+
 /// In a running VM, whose root has brought its network up by itself; the next boot is the new release.
 #[test]
 fn a_running_vm_installs_the_next_release() -> Result<()> {
