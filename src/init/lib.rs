@@ -19,6 +19,7 @@ pub mod overlay;
 pub mod places;
 pub mod rescue;
 pub mod role;
+pub mod sandbox;
 pub mod scratch;
 pub mod shell;
 pub mod stopwatch;

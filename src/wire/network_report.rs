@@ -1,6 +1,7 @@
 //! What the child that brings the network up tells PID 1, a line each, on its standard output. PID 1 reads it as it would
 //! read a stranger: the child hears the network, and PID 1 never does.
 //!
+//!     gap SENTENCE         it is locked up, but for this
 //!     trying SENTENCE      it goes on, and this is what is in the way
 //!     up interface=eth0 mtu=1500 address=192.0.2.5/24 gateway=192.0.2.1 dns=192.0.2.53
 //!     down SENTENCE        what was up is no longer usable; it goes on
@@ -25,6 +26,8 @@ pub type Sentence = String<300>;
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
+    /// `gap`
+    Gap(Sentence),
     /// `trying`
     Trying(Sentence),
     /// `up`
@@ -73,6 +76,7 @@ impl Report {
             return Err(NotAReport);
         }
         match line.split_once(' ').ok_or(NotAReport)? {
+            ("gap", text) => Ok(Report::Gap(cut(text))),
             ("trying", text) => Ok(Report::Trying(cut(text))),
             ("down", text) => Ok(Report::Down(cut(text))),
             ("failed", text) => Ok(Report::Failed(cut(text))),
@@ -106,6 +110,7 @@ impl Facts {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Report::Gap(sentence) => write!(f, "gap {sentence}"),
             Report::Trying(sentence) => write!(f, "trying {sentence}"),
             Report::Down(sentence) => write!(f, "down {sentence}"),
             Report::Failed(sentence) => write!(f, "failed {sentence}"),
@@ -148,6 +153,7 @@ mod tests {
     #[test]
     fn lines_print_as_they_are_read() {
         for line in [
+            "gap no Landlock in this kernel",
             "trying eth0: no answer from a DHCP server for 10 s, asking on",
             "down eth0 has lost its lease",
             "failed interface=a/b: must be the name of an interface",

@@ -1,7 +1,7 @@
 //! What somebody who is locked up tries: each attempt a name, and what came of it in a word.
 
 use anyhow::{Result, bail};
-use init::fetch::sandbox::{Confinement, FETCH_USER, SMALL_MEMORY, Tcp, enter};
+use init::sandbox::{Allowed, Confinement, FETCH_USER, FEW_DESCRIPTORS, Right, SMALL_MEMORY, Tcp, enter};
 use rustix::process::{self, Pid, Resource};
 use rustix::thread::{self, CapabilitySet};
 use std::fs::File;
@@ -12,22 +12,33 @@ use std::process::Command;
 /// The most bytes of a file.
 pub const FILE_SIZE: u64 = 1 << 20;
 
-/// Locks this process up, as the fetching child does it, and tries something. The file `hosts` may be read, wherever the
-/// attempt says it is.
+/// Below it files may be changed.
+pub const CHANGED: &str = "/tmp/dock0-jail";
+
+/// Locks this process up, as a child of PID 1 does it, and tries something. `/etc/hosts` may be read, and what stands in
+/// [`CHANGED`] be changed.
 pub fn attempt(attempt: &str, parent: Pid) -> Result<String> {
     let (attempt, path) = attempt.split_once(':').unwrap_or((attempt, "/etc/hosts"));
     let capabilities = match attempt {
         "keeps a capability" => CapabilitySet::NET_ADMIN,
         _ => CapabilitySet::empty(),
     };
-    let tcp = if attempt == "is called, and may" { Tcp::Bind } else { Tcp::Connect };
+    let tcp = match attempt {
+        "is called, and may" => Tcp::Bind,
+        "calls, and may not" => Tcp::None,
+        _ => Tcp::Connect,
+    };
+    let user = if attempt == "stays root" { None } else { Some(FETCH_USER) };
+    let readable = ["/etc/hosts", "/no/such/file"].map(|path| Allowed { path, right: Right::Read });
+    let changed = Allowed { path: CHANGED, right: Right::Change };
     let gaps = enter(&Confinement {
-        user: FETCH_USER,
+        user,
         capabilities,
         close_from: 4,
-        readable: &["/etc/hosts", "/no/such/file"],
+        allowed: &[&readable[..], &[changed]].concat(),
         tcp,
         memory: SMALL_MEMORY,
+        descriptors: FEW_DESCRIPTORS,
         file_size: FILE_SIZE,
         parent: Some(parent),
     });
@@ -46,7 +57,9 @@ pub fn attempt(attempt: &str, parent: Pid) -> Result<String> {
         "becomes root" => word(thread::set_thread_uid(process::Uid::ROOT).map_err(Into::into)),
         "signals" => word(process::test_kill_process(parent).map_err(Into::into)),
         "is called" | "is called, and may" => word(TcpListener::bind("127.0.0.1:0").map(drop)),
-        "calls" => word(TcpStream::connect(path).map(drop)),
+        "changes" => word(change(path)),
+        "makes a directory" => word(std::fs::create_dir(path)),
+        "calls" | "calls, and may not" => word(TcpStream::connect(path).map(drop)),
         "asks a name server" => word(UdpSocket::bind("127.0.0.1:0").map(drop)),
         "opens a raw socket" => {
             use rustix::net::{AddressFamily, SocketType, ipproto, socket};
@@ -74,9 +87,18 @@ pub fn attempt(attempt: &str, parent: Pid) -> Result<String> {
             word(std::os::unix::fs::FileExt::write_all_at(&file, b"x", FILE_SIZE - 1))
         }
         "uses another's descriptor" => word(init::sys::inherited_file(9).map(drop).map_err(Into::into)),
-        "looks at itself" | "keeps a capability" => look_at_itself()?,
+        "looks at itself" | "keeps a capability" | "stays root" => look_at_itself()?,
         _ => bail!("{attempt} is no attempt"),
     })
+}
+
+/// Makes a file, writes to it, gives it another name, and removes it.
+fn change(path: &str) -> io::Result<()> {
+    let other = format!("{path}.new");
+    std::fs::write(&other, "text")?;
+    std::fs::rename(&other, path)?;
+    std::fs::write(path, "shorter")?;
+    std::fs::remove_file(path)
 }
 
 fn look_at_itself() -> Result<String> {

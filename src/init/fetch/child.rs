@@ -4,10 +4,10 @@ use super::http::Client;
 use super::job::{Job, MAX_JOB};
 use super::names::Known;
 use super::report::Line;
-use super::sandbox::{self, Confinement, FETCH_USER, SMALL_MEMORY, Tcp};
 use super::tls::MAX_CA;
 use super::{download, tls};
 use crate::failure::{Doing, Failure};
+use crate::sandbox::{self, Confinement, FETCH_USER, FEW_DESCRIPTORS, SMALL_MEMORY, Tcp};
 use crate::sys;
 use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
@@ -48,12 +48,13 @@ fn fetch(words: &[&str]) -> Result<u64, Failure> {
     let names = [RESOLV_CONF, HOSTS].map(read_names);
     let destination = sys::inherited_file(DESTINATION).doing(|| format!("taking descriptor {DESTINATION} over"))?;
     let gaps = sandbox::enter(&Confinement {
-        user: FETCH_USER,
+        user: Some(FETCH_USER),
         capabilities: CapabilitySet::empty(),
         close_from: DESTINATION.unsigned_abs() + 1,
-        readable: &[],
+        allowed: &[],
         tcp: Tcp::Connect,
         memory: SMALL_MEMORY,
+        descriptors: FEW_DESCRIPTORS,
         file_size: job.what.most().saturating_add(SLACK),
         parent: Some(parent),
     })?;

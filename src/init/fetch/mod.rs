@@ -1,7 +1,7 @@
 //! Fetching a file from the network, in a child process: PID 1 never parses a byte from outside.
 //!
 //! The caller opens the file and calls [`parent::fetch`]. The child is this very program under the name [`NAME`]: it reads a
-//! [`job`], locks itself up ([`sandbox`]), and tells what it does in lines of text ([`report`]) that the parent believes
+//! [`job`], locks itself up ([`crate::sandbox`]), and tells what it does in lines of text ([`report`]) that the parent believes
 //! nothing of. What a finished fetch is worth the caller finds out from the file itself: [`fetched::Fetched`].
 
 pub mod child;
@@ -17,7 +17,6 @@ pub mod names;
 pub mod parent;
 pub mod rate;
 pub mod report;
-pub mod sandbox;
 pub mod show;
 pub mod tls;
 pub mod verified;

@@ -2,17 +2,23 @@
 //! parent what it has ([`wire::network_report`]), writes `ROOT/etc/resolv.conf`, renews what must be renewed, and on
 //! SIGTERM, or when nobody reads what it says any more, leaves every interface as it found it.
 
+use super::link::IPV6_CONF;
 use super::session::Session;
-use super::{privileges, report, signals};
+use super::{report, signals};
 use crate::failure::{Doing, Failure};
+use crate::sandbox::{self, Allowed, Confinement, FEW_DESCRIPTORS, Right, SMALL_MEMORY, Tcp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wire::network::Network;
 use wire::network_report::{Report, sentence};
+
+/// The longest file that it writes, in bytes: a resolv.conf.
+const MAX_FILE: u64 = 64 << 10;
 
 /// Runs until it is told to end. 0 if it has left everything as it was, 1 if not; then a line says why.
 pub fn run(words: &[&str]) -> ExitCode {
@@ -30,13 +36,33 @@ fn live(words: &[&str]) -> Result<(), Failure> {
         return Err(Failure::new("dock0-net: the first word must be the root directory"));
     };
     let wanted = Network::from_words(words.iter().copied()).map_err(|bad| Failure::new(bad.to_string()))?;
-    privileges::keep_those_of_the_network()?;
-    // The sandbox goes here, before the first byte from outside: writable are ROOT/etc and /proc/sys/net/ipv6/conf.
+    lock_up(root)?;
     let end = signals::listen()?;
     let mut session = Session::start(wanted, Path::new(root))?;
     let outcome = keep(&mut session, &end);
     let put_back = session.end();
     outcome.and(put_back)
+}
+
+/// Before the first byte comes from outside. It stays root, whose files it writes, but with nothing of root's power over
+/// others.
+fn lock_up(root: &str) -> Result<(), Failure> {
+    let etc = format!("{}/etc", root.trim_end_matches('/'));
+    let gaps = sandbox::enter(&Confinement {
+        user: None,
+        // Interfaces, addresses, routes and their sysctls; port 68.
+        capabilities: CapabilitySet::NET_ADMIN | CapabilitySet::NET_BIND_SERVICE,
+        close_from: 3,
+        allowed: &[etc.as_str(), IPV6_CONF].map(|path| Allowed { path, right: Right::Change }),
+        tcp: Tcp::None,
+        memory: SMALL_MEMORY,
+        descriptors: FEW_DESCRIPTORS,
+        file_size: MAX_FILE,
+        // Where its parent ends, it first puts everything back.
+        parent: None,
+    })?;
+    gaps.iter().for_each(|gap| report::write(&Report::Gap(sentence(gap))));
+    Ok(())
 }
 
 /// One loop: do what can be done, sleep until something comes or is due.

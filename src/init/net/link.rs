@@ -62,8 +62,11 @@ pub fn set_ipv6(traces: &mut Traces, interface: &str, method: &Method) -> Result
     values.iter().try_for_each(|(name, value)| set_sysctl(traces, interface, name, value))
 }
 
+/// Where the kernel keeps how it treats IPv6, a directory for each interface.
+pub const IPV6_CONF: &str = "/proc/sys/net/ipv6/conf";
+
 fn set_sysctl(traces: &mut Traces, interface: &str, name: &str, value: &str) -> Result<(), Failure> {
-    let path = format!("/proc/sys/net/ipv6/conf/{interface}/{name}");
+    let path = format!("{IPV6_CONF}/{interface}/{name}");
     // A kernel without IPv6 has no such file, and nothing to set.
     let Ok(before) = std::fs::read_to_string(&path) else { return Ok(()) };
     if before.trim() != value {

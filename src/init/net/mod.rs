@@ -5,7 +5,6 @@ pub mod child;
 mod dhcp;
 mod link;
 pub mod parent;
-mod privileges;
 mod report;
 mod resolv_conf;
 mod rtnl;

@@ -4,7 +4,7 @@
 use super::NAME;
 use crate::failure::{Doing, Failure};
 use crate::kernel_fs::make_directory;
-use crate::log::say;
+use crate::log::{note, say};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -86,6 +86,7 @@ impl Network {
                     say!("waiting for the network: {sentence}");
                     in_the_way = sentence.to_string();
                 }
+                Some(Report::Gap(sentence)) => note!("{NAME} is not locked up entirely: {sentence}"),
                 Some(Report::Failed(sentence)) => {
                     self.has_failed = true;
                     return Err(Failure::new(format!("bringing the network up: {sentence}")));
@@ -120,6 +121,7 @@ impl Network {
                     say!("the network is down: {sentence}");
                     self.facts = None;
                 }
+                Some(Report::Gap(sentence)) => note!("{NAME} is not locked up entirely: {sentence}"),
                 Some(Report::Failed(sentence)) => {
                     self.has_failed = true;
                     return Err(Failure::new(format!("keeping the network up: {sentence}")));
@@ -163,7 +165,7 @@ impl Network {
         for _ in 0..MOST_AT_ONCE {
             match self.next_report() {
                 Ok(Some(Report::Failed(sentence))) => return Some(sentence),
-                Ok(Some(Report::Up(_) | Report::Down(_) | Report::Trying(_))) => {}
+                Ok(Some(Report::Up(_) | Report::Down(_) | Report::Trying(_) | Report::Gap(_))) => {}
                 Ok(None) | Err(_) => break, // it has ended, and how is said by whoever asks
             }
         }

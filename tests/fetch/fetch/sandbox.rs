@@ -1,10 +1,11 @@
 //! A probe that is locked up tries each thing that is forbidden, and the few that are not.
 
 use crate::PROGRAM;
-use fetch_tests::jail::FILE_SIZE;
+use fetch_tests::jail::{CHANGED, FILE_SIZE};
 use init::sys;
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
@@ -28,6 +29,11 @@ fn word(what: &str) -> String {
 fn what_is_forbidden_fails_and_what_is_needed_works() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let call = format!("calls:{}", listener.local_addr().unwrap());
+    let call_in_vain = format!("calls, and may not:{}", listener.local_addr().unwrap());
+    fs::create_dir_all(CHANGED).unwrap();
+    fs::set_permissions(CHANGED, fs::Permissions::from_mode(0o777)).unwrap();
+    let inside = |what: &str| format!("{what}:{CHANGED}/file");
+    let (change, make, run) = (inside("changes"), inside("makes a directory"), inside("runs"));
     for (what, came) in [
         ("reads:/etc/hosts", "done"),
         ("reads:/etc/passwd", "EACCES"),
@@ -45,6 +51,11 @@ fn what_is_forbidden_fails_and_what_is_needed_works() {
         ("is called", "EACCES"),
         ("is called, and may", "done"),
         (call.as_str(), "done"),
+        (call_in_vain.as_str(), "EACCES"),
+        (change.as_str(), "done"),
+        (make.as_str(), "EACCES"),
+        (run.as_str(), "EAGAIN"),
+        ("changes:/tmp/by-the-probe", "EACCES"),
         ("asks a name server", "done"),
         ("opens a raw socket", "EPERM"),
         ("takes memory", "ENOMEM"),
@@ -55,6 +66,7 @@ fn what_is_forbidden_fails_and_what_is_needed_works() {
     ] {
         assert_eq!(word(what), came, "{what}");
     }
+    fs::remove_dir(CHANGED).unwrap();
 }
 
 #[test]
@@ -74,6 +86,8 @@ fn it_is_nobody_holds_nothing_and_dies_with_its_parent() {
     assert_eq!(word("looks at itself"), format!("{nobody} capabilities {none} {none} 0 {rest}"));
     let one = "CapabilitySet(NET_ADMIN)";
     assert_eq!(word("keeps a capability"), format!("{nobody} capabilities {one} {one} 1 {rest}"));
+    let root = nobody.replace("65533", "0");
+    assert_eq!(word("stays root"), format!("{root} capabilities {none} {none} 0 {rest}"));
 }
 
 #[test]

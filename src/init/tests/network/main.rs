@@ -28,6 +28,7 @@ fn a_lease_is_taken_used_and_given_back() {
         ("CapBnd", "0000000000001400"),
         ("CapInh", "0000000000000000"),
         ("NoNewPrivs", "1"),
+        ("Groups", " "),
     ] {
         assert_eq!(child.status(field), want, "{field}");
     }

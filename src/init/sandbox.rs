@@ -20,35 +20,72 @@ pub const SMALL_MEMORY: u64 = 16 << 20;
 
 /// What a process keeps when it is locked up.
 pub struct Confinement<'c> {
-    /// The user and group it becomes, if it is root.
-    pub user: u32,
+    /// The user and group it becomes, if it is root; without one it stays what it is.
+    pub user: Option<u32>,
     /// What it may still do that only root may.
     pub capabilities: CapabilitySet,
     /// The first descriptor that it loses.
     pub close_from: u32,
-    /// The files that it may open, to read. Those that are not there it cannot have either.
-    pub readable: &'c [&'c str],
+    /// The files that it may open. Those that are not there it cannot have either.
+    pub allowed: &'c [Allowed<'c>],
     /// Whether it may wait for TCP connections.
     pub tcp: Tcp,
     /// The most bytes of address space.
     pub memory: u64,
+    /// The most descriptors.
+    pub descriptors: u64,
     /// The most bytes that any file it writes may have.
     pub file_size: u64,
     /// The process it dies with; it must be its parent.
     pub parent: Option<Pid>,
 }
 
+/// A path, and what may be done with what it leads to and with everything below that.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed<'c> {
+    /// The path.
+    pub path: &'c str,
+    /// What may be done.
+    pub right: Right,
+}
+
+/// What may be done with a file or a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// To read files.
+    Read,
+    /// To read, write, make and remove files, and to give them another name.
+    Change,
+}
+
+impl Right {
+    /// As Landlock has it (`LANDLOCK_ACCESS_FS_*`).
+    fn bits(self) -> u64 {
+        const WRITE_FILE: u64 = 1 << 1;
+        const READ_FILE: u64 = 1 << 2;
+        const REMOVE_FILE: u64 = 1 << 5;
+        const MAKE_REG: u64 = 1 << 8;
+        const TRUNCATE: u64 = 1 << 14;
+        match self {
+            Right::Read => READ_FILE,
+            Right::Change => READ_FILE | WRITE_FILE | TRUNCATE | MAKE_REG | REMOVE_FILE,
+        }
+    }
+}
+
 /// What it may do with TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tcp {
+    /// Neither call others nor begin to wait for them.
+    None,
     /// Call others.
     Connect,
     /// Call others, and be called.
     Bind,
 }
 
-/// The most descriptors of a process: its own, a connection, a file, and what resolving a name takes.
-const MAX_FILES: u64 = 16;
+/// As many descriptors as a process takes that has a connection and a file, and resolves a name.
+pub const FEW_DESCRIPTORS: u64 = 16;
 
 /// Locks the process up. What is returned says, in a few words each, what the kernel or the lack of rights left open.
 pub fn enter(confinement: &Confinement) -> Result<Vec<String>, Failure> {
@@ -62,9 +99,9 @@ pub fn enter(confinement: &Confinement) -> Result<Vec<String>, Failure> {
     thread::set_no_new_privs(true).doing(|| "renouncing new privileges".into())?;
     forbid_files(confinement, &mut gaps)?;
     limit(confinement)?;
-    match process::geteuid().is_root() {
-        true => become_nobody(confinement)?,
-        false => gaps.push(format!("not started by root: it stays user {}", process::geteuid())),
+    match (process::geteuid().is_root(), confinement.user) {
+        (true, user) => give_up_privileges(user, confinement.capabilities)?,
+        (false, _) => gaps.push(format!("not started by root: it stays user {}", process::geteuid())),
     }
     thread::set_capabilities(None, only(confinement.capabilities & held()?))
         .doing(|| "dropping capabilities".into())?;
@@ -94,21 +131,20 @@ fn forbid_files(confinement: &Confinement, gaps: &mut Vec<String>) -> Result<(),
         }
     }
     let doing = || "forbidding files with Landlock".into();
-    let rules = sys::landlock_rules(&forbidden(version, confinement.tcp)).doing(doing)?;
-    for path in confinement.readable {
+    let forbidden = forbidden(version, confinement.tcp);
+    let rules = sys::landlock_rules(&forbidden).doing(doing)?;
+    for Allowed { path, right } in confinement.allowed {
         match rustix::fs::open(*path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
             Err(Errno::NOENT) => {}
             opened => {
                 let opened = opened.doing(|| format!("looking at {path}"))?;
-                sys::landlock_allow(&rules, &opened, READ_FILE).doing(|| format!("allowing {path} with Landlock"))?;
+                let bits = right.bits() & forbidden.files;
+                sys::landlock_allow(&rules, &opened, bits).doing(|| format!("allowing {path} with Landlock"))?;
             }
         }
     }
     sys::landlock_restrict(&rules).doing(doing)
 }
-
-/// `LANDLOCK_ACCESS_FS_READ_FILE`
-const READ_FILE: u64 = 1 << 2;
 
 /// What came to Landlock with which version; 5 brought ioctls of devices, of which it can open none.
 const LANDLOCK_SINCE: &[(u32, &str)] = &[
@@ -127,7 +163,13 @@ fn forbidden(version: u32, tcp: Tcp) -> LandlockRuleset {
         _ => (1 << 16) - 1,
     };
     const BIND_TCP: u64 = 1;
-    let network = if version >= 4 && tcp == Tcp::Connect { BIND_TCP } else { 0 };
+    const CONNECT_TCP: u64 = 2;
+    let network = match tcp {
+        _ if version < 4 => 0,
+        Tcp::None => BIND_TCP | CONNECT_TCP,
+        Tcp::Connect => BIND_TCP,
+        Tcp::Bind => 0,
+    };
     // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL.
     let scoped = if version >= 6 { 3 } else { 0 };
     LandlockRuleset { files, network, scoped }
@@ -139,7 +181,7 @@ fn limit(confinement: &Confinement) -> Result<(), Failure> {
         (Resource::Core, 0),
         (Resource::Fsize, confinement.file_size),
         (Resource::Memlock, 0),
-        (Resource::Nofile, MAX_FILES),
+        (Resource::Nofile, confinement.descriptors),
         // Itself, and neither a second process nor a thread.
         (Resource::Nproc, 1),
     ] {
@@ -149,11 +191,11 @@ fn limit(confinement: &Confinement) -> Result<(), Failure> {
     Ok(())
 }
 
-fn become_nobody(confinement: &Confinement) -> Result<(), Failure> {
+fn give_up_privileges(user: Option<u32>, kept: CapabilitySet) -> Result<(), Failure> {
     // The kernel says EINVAL of the first capability that it does not know.
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
-        if confinement.capabilities.contains(capability) {
+        if kept.contains(capability) {
             continue;
         }
         match thread::remove_capability_from_bounding_set(capability) {
@@ -162,12 +204,12 @@ fn become_nobody(confinement: &Confinement) -> Result<(), Failure> {
         }
     }
     thread::clear_ambient_capability_set().doing(|| "giving ambient capabilities up".into())?;
-    let keep = !confinement.capabilities.is_empty();
-    thread::set_keep_capabilities(keep).doing(|| "keeping capabilities".into())?;
-    let (user, group) = (Uid::from_raw(confinement.user), Gid::from_raw(confinement.user));
+    thread::set_keep_capabilities(!kept.is_empty()).doing(|| "keeping capabilities".into())?;
     thread::set_thread_groups(&[]).doing(|| "leaving all groups".into())?;
-    thread::set_thread_res_gid(group, group, group).doing(|| format!("becoming group {}", confinement.user))?;
-    thread::set_thread_res_uid(user, user, user).doing(|| format!("becoming user {}", confinement.user))
+    let Some(number) = user else { return Ok(()) };
+    let (user, group) = (Uid::from_raw(number), Gid::from_raw(number));
+    thread::set_thread_res_gid(group, group, group).doing(|| format!("becoming group {number}"))?;
+    thread::set_thread_res_uid(user, user, user).doing(|| format!("becoming user {number}"))
 }
 
 fn held() -> Result<CapabilitySet, Failure> {
