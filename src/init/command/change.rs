@@ -3,11 +3,11 @@
 use super::words::{Form, Options};
 use super::{Ended, complain, report, running, say};
 use crate::failure::{Doing, Failure};
+use crate::store::Disk;
 use crate::store::apply::Event;
 use crate::store::change::{self, Change, Consent, Terms, Unmade};
 use crate::store::supply::Local;
 use crate::store::survey::{self, Remarks};
-use crate::store::{Checkpoint, Disk, Lock, Seal};
 use menagerie::space::Megabytes;
 use menagerie::{Artifact, Inventory, Name, Plan, ReleaseId, Step, Which};
 use std::collections::BTreeMap;
@@ -19,8 +19,8 @@ const REMIND: u64 = 16 << 20;
 
 /// Makes a change, or prints its plan.
 pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Failure> {
-    if !options.dry_run && !disk.lock(Lock::ToChange)? {
-        return Err(busy(options));
+    if !options.dry_run {
+        disk.claim()?;
     }
     let files = Sources::open(&options.files)?;
     let read = |artifact: &Artifact| files.read(artifact);
@@ -42,11 +42,6 @@ pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Fa
         Ok(()) => tell(disk, change, chosen, options),
     };
     Ok(reported.map_or_else(Ended::NotCleared, |()| Ended::Well))
-}
-
-/// Somebody else was first.
-pub fn busy(options: &Options) -> Failure {
-    Failure::new(format!("{}: another menagerie is changing it; try again when that is done", options.root))
 }
 
 /// The release that is to be rolled back to or marked. Its number may be another one afterwards.
@@ -137,14 +132,11 @@ impl Progress {
                 io::stderr().write_all(line.as_bytes()).unwrap_or_default();
             }
             Event::Written(_) => {}
-            Event::Done(_, Seal::NotPossible) => {
-                self.say_once("not sealed: this kernel or file system has no fs-verity");
+            Event::Done(..) | Event::Checkpointed(_) => {
+                if let Some(line) = event.shortcoming() {
+                    self.say_once(line);
+                }
             }
-            Event::Checkpointed(Checkpoint::NotPossible) => self.say_once(
-                "the journal cannot be checkpointed (not root, or Linux before 5.15): until this file system is unmounted, GRUB \
-                 may see the old releases",
-            ),
-            Event::Done(_, Seal::Sealed) | Event::Checkpointed(Checkpoint::Home) => {}
         }
     }
 

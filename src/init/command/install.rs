@@ -5,14 +5,12 @@ use super::{Ended, complain, report, running, take_stock};
 use crate::failure::Failure;
 use crate::fetch::show::On;
 use crate::install::{How, Offer, ca, install, read_settings};
-use crate::store::{Disk, Lock};
+use crate::store::Disk;
 use std::io::IsTerminal;
 
 /// Installs what the manifest at this path or address offers.
 pub fn install_release(disk: &Disk, manifest: &str, options: &Options) -> Result<Ended, Failure> {
-    if !disk.lock(Lock::ToChange)? {
-        return Err(super::change::busy(options));
-    }
+    disk.claim()?;
     let (settings, say) = (read_settings(disk)?, |line: &str| complain(line));
     let is_address = ["http://", "https://"].iter().any(|scheme| manifest.starts_with(scheme));
     let offer = match is_address {

@@ -5,7 +5,7 @@
 
 mod change;
 mod install;
-mod report;
+pub mod report;
 mod verify;
 mod words;
 
@@ -17,6 +17,7 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
+pub use words::Form;
 use words::{Asked, Options, Verb};
 
 /// What the program is called as, and the first word behind `init` that means the same.
@@ -83,7 +84,7 @@ fn take_stock(disk: &Disk, options: &Options) -> Result<Box<Inventory>, Failure>
 
 /// The release whose root this machine runs from, if it is one of this disk's: PID 1 has left a note beside the directory it
 /// mounted the boot partition on.
-fn running(disk: &Disk) -> Result<Option<ReleaseId>, Failure> {
+pub fn running(disk: &Disk) -> Result<Option<ReleaseId>, Failure> {
     let (here, device) = (disk.path()?, disk.device()?);
     let default = Path::new(wire::cmdline::BASEPATH).join(places::RUNNING);
     for note in [Path::new(&here).with_file_name(places::RUNNING), default] {

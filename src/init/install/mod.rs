@@ -9,7 +9,7 @@ mod offer;
 mod remote;
 
 pub use offer::Offer;
-pub use remote::Remote;
+pub use remote::{Remote, stands};
 
 use crate::admit::{self, Times};
 use crate::failure::{Doing, Failure};

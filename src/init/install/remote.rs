@@ -93,15 +93,7 @@ impl<'m> Remote<'m> {
 impl Supply<Disk> for Remote<'_> {
     fn look(&self, files: &Disk, layout: &Layout, given: &Given) -> Result<Source, Failure> {
         let entry = self.entry(&given.artifact)?;
-        let path = layout.artifact(&entry.artifact);
-        let alike = match files.look(&path) {
-            Ok(look) if look.kind == Kind::File && look.size == entry.size => match measure(files, &path)? {
-                Some(measured) => measured == entry.verity,
-                None => record_of(files, &path)?.sha256 == entry.sha256,
-            },
-            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => false,
-            Err(error) => return Err(error).doing(|| format!("looking at {}", files.show(&path))),
-        };
+        let alike = stands(files, &layout.artifact(&entry.artifact), entry)?;
         Ok(Source::Remote { size: entry.size, alike })
     }
 
@@ -122,6 +114,18 @@ impl Supply<Disk> for Remote<'_> {
         let seal = if measure(files, &part)?.is_some() { Seal::Sealed } else { Seal::NotPossible };
         new.name(files, &part, &place)?;
         Ok(seal)
+    }
+}
+
+/// Whether the bytes of a manifest's entry stand at a path: by the kernel's measurement where they are sealed, or else read.
+pub fn stands(files: &Disk, path: &str, entry: &Entry) -> Result<bool, Failure> {
+    match files.look(path) {
+        Ok(look) if look.kind == Kind::File && look.size == entry.size => match measure(files, path)? {
+            Some(measured) => Ok(measured == entry.verity),
+            None => Ok(record_of(files, path)?.sha256 == entry.sha256),
+        },
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).doing(|| format!("looking at {}", files.show(path))),
     }
 }
 

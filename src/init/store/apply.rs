@@ -21,6 +21,23 @@ pub enum Event<'e, 'p> {
     Done(&'e Artifact, Seal),
 }
 
+impl Event<'_, '_> {
+    /// What the machine could not do for it, which is worth saying once.
+    pub fn shortcoming(&self) -> Option<&'static str> {
+        match self {
+            Event::Done(_, Seal::NotPossible) => Some("not sealed: this kernel or file system has no fs-verity"),
+            Event::Checkpointed(Checkpoint::NotPossible) => Some(
+                "the journal cannot be checkpointed (not root, or Linux before 5.15): until this file system is unmounted, GRUB \
+                 may see the old releases",
+            ),
+            Event::Begins(_)
+            | Event::Written(_)
+            | Event::Done(_, Seal::Sealed)
+            | Event::Checkpointed(Checkpoint::Home) => None,
+        }
+    }
+}
+
 /// Carries out one step. After a failure the releases are as they were or as they shall be, and the same wish planned again
 /// goes on from there.
 pub fn take<F: Files>(

@@ -49,6 +49,17 @@ impl Disk {
         }
     }
 
+    /// Keeps everybody else from changing it; somebody who does just now is a failure.
+    pub fn claim(&self) -> std::result::Result<(), Failure> {
+        match self.lock(Lock::ToChange)? {
+            true => Ok(()),
+            false => Err(Failure::new(format!(
+                "{}: another menagerie is changing it; try again when that is done",
+                self.show("")
+            ))),
+        }
+    }
+
     /// The device that it lies on, as stat(2) has it.
     pub fn device(&self) -> std::result::Result<u64, Failure> {
         fs::fstat(&self.root).map(|stat| stat.st_dev).doing(|| format!("looking at {}", self.shown))
