@@ -11,10 +11,10 @@ use heapless::Vec;
 pub enum Source {
     /// On the boot partition already.
     Standing,
-    /// In a file.
+    /// In a file, or on their way from a server that need not have said how many they are.
     File {
-        /// In bytes.
-        size: u64,
+        /// In bytes, if that is known before they are read.
+        size: Option<u64>,
         /// The mode that the artifact shall have, if that was said.
         mode: Option<u32>,
         /// Whether the artifact stands already, with the same bytes.

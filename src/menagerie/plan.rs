@@ -72,8 +72,8 @@ pub enum Step<'a> {
     Sweep(&'a Leftover),
     /// Remove an artifact that no release has.
     Remove(&'a Stored),
-    /// Write an artifact, of this many bytes and with this file mode.
-    Write(&'a Artifact, u64, u32),
+    /// Write an artifact, of this many bytes if that is known, and with this file mode.
+    Write(&'a Artifact, Option<u64>, u32),
     /// Build the next tree of releases beside the present one.
     Build,
     /// Let it take the present one's place, in one atomic exchange that GRUB sees at once.
@@ -103,7 +103,8 @@ impl fmt::Display for Step<'_> {
             Step::Checkpoint => f.write_str("checkpoint the journal"),
             Step::Sweep(leftover) => write!(f, "clear away {leftover}"),
             Step::Remove(stored) => write!(f, "remove {} ({} bytes)", stored.artifact, stored.size),
-            Step::Write(artifact, size, _) => write!(f, "write {artifact} ({size} bytes)"),
+            Step::Write(artifact, Some(size), _) => write!(f, "write {artifact} ({size} bytes)"),
+            Step::Write(artifact, None, _) => write!(f, "write {artifact} (nobody says how many bytes)"),
             Step::Build => f.write_str("build the next tree of releases"),
             Step::Turn => f.write_str("exchange the next tree of releases and the present one"),
             Step::Discard => f.write_str("remove the old tree of releases"),
@@ -285,7 +286,7 @@ impl<'a> Plan<'a> {
             let (size, mode) = match source {
                 Source::Standing => continue,
                 Source::File { size, mode, .. } => (*size, mode.unwrap_or(MODE)),
-                Source::Remote { size, .. } => (*size, MODE),
+                Source::Remote { size, .. } => (Some(*size), MODE),
             };
             let stored = inventory.stored(artifact);
             if let Some(stored) = stored.filter(|_| source.differs()) {

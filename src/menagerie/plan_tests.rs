@@ -51,7 +51,7 @@ pub fn inventory(releases: &[&str], size: u64) -> Box<Inventory> {
 
 /// A new release of files that stand nowhere yet.
 pub fn new(texts: &[&str], size: u64) -> NewRelease {
-    from(texts, Source::File { size, mode: None, alike: false })
+    from(texts, Source::File { size: Some(size), mode: None, alike: false })
 }
 
 fn from(texts: &[&str], source: Source) -> NewRelease {
@@ -109,6 +109,8 @@ fn the_first_release_of_an_empty_disk() {
         ["write vm_root 1 (9 bytes)", BUILD, "  0: vm_root 1", TURN, "point latest at release 0"]
     );
     assert_eq!(lines(&plan_of(&empty, Wish::Reap)), ["nothing to do"]);
+    let unknown = from(&["vm_root/1"], Source::File { size: None, mode: None, alike: false });
+    assert_eq!(lines(&plan_of(&empty, Wish::Install(&unknown)))[0], "write vm_root 1 (nobody says how many bytes)");
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn the_same_release_twice_is_no_rotation() {
     let inventory = inventory(&["kernel/1 vm_root/b", "kernel/1 vm_root/a"], 7);
     let again = from(&["vm_root/b", "kernel/1"], Source::Standing);
     assert_eq!(lines(&plan_of(&inventory, Wish::Install(&again))), ["nothing to do"]);
-    let old = from(&["vm_root/a", "kernel/1"], Source::File { size: 1, mode: Some(0o644), alike: true });
+    let old = from(&["vm_root/a", "kernel/1"], Source::File { size: Some(1), mode: Some(0o644), alike: true });
     assert_eq!(
         lines(&plan_of(&inventory, Wish::Install(&old))),
         [BUILD, "  0: vm_root a, kernel 1", "  1: kernel 1, vm_root b", TURN, DISCARD],
@@ -259,7 +261,7 @@ fn each_refusal_has_its_sentence() {
     lost_releases.stored.push(stored(artifact("vm_root/9"), 1)).unwrap();
     let in_the_way = new(&["kernel/2", "vm_root/4"], 1);
     let one = with(|inventory| inventory.foreign = 1);
-    let other_mode = from(&["kernel/1", "vm_root/1"], Source::File { size: 7, mode: Some(0o600), alike: true });
+    let other_mode = from(&["kernel/1", "vm_root/1"], Source::File { size: Some(7), mode: Some(0o600), alike: true });
     let (whole, standing) = (good(), |texts| from(texts, Source::Standing));
     let [other_bytes, no_kernel] = [new(&["kernel/1", "vm_root/3"], 1), new(&["vm_root/3"], 1)];
     let (not_there, again) = (standing(&["kernel/9", "vm_root/1"]), standing(&["kernel/1", "vm_root/1"]));

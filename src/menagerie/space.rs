@@ -139,7 +139,8 @@ impl Account {
                 });
                 self.gain(part.unwrap_or_default());
                 let slack = if core::mem::replace(&mut self.wrote, true) { 0 } else { SLACK };
-                self.take(on_disk(*size).saturating_add(BLOCK).saturating_add(slack)); // and its directory
+                // And its directory. Of a size that nobody knows, whoever writes finds out whether there is room.
+                self.take(on_disk(size.unwrap_or_default()).saturating_add(BLOCK).saturating_add(slack));
                 self.inodes = self.inodes.saturating_add(2);
             }
             Step::Build => {

@@ -123,7 +123,7 @@ impl Progress {
             Event::Begins(step) => {
                 self.end();
                 complain(step);
-                (self.size, self.told) = if let Step::Write(_, size, _) = step { (*size, 0) } else { (0, 0) };
+                (self.size, self.told) = if let Step::Write(_, Some(size), _) = step { (*size, 0) } else { (0, 0) };
             }
             Event::Written(bytes) if self.terminal && *bytes >= self.told + REMIND => {
                 self.told = *bytes;

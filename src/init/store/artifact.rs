@@ -14,8 +14,8 @@ const CHUNK: usize = 256 << 10;
 pub struct New<'a> {
     /// Which one.
     pub artifact: &'a Artifact,
-    /// How many bytes it has.
-    pub size: u64,
+    /// How many bytes it has, if that is known before they are read.
+    pub size: Option<u64>,
     /// Its file mode.
     pub mode: u32,
 }
@@ -58,7 +58,7 @@ impl New<'_> {
         told: &mut dyn FnMut(u64),
     ) -> Result<Seal, Failure> {
         let doing = || format!("writing {}", files.show(part));
-        let mut file = files.create(part, self.size).doing(doing)?;
+        let mut file = files.create(part, self.size.unwrap_or_default()).doing(doing)?;
         let record = self.copy(files, &mut file, source, told)?;
         files.write_record(&file, &record).doing(doing)?;
         files.finish(file).doing(doing)?;
@@ -80,17 +80,17 @@ impl New<'_> {
             let count = source.read(&mut chunk).doing(|| format!("reading what {artifact} is made from"))?;
             let bytes = chunk.get(..count).unwrap_or_default();
             written += u64::try_from(count).unwrap_or(u64::MAX);
-            if count == 0 || written > *size {
+            if count == 0 || size.is_some_and(|size| written > size) {
                 break;
             }
             digest.update(bytes);
             files.write(file, bytes).doing(|| format!("writing {artifact}"))?;
             told(written);
         }
-        if written != *size {
+        if size.is_some_and(|size| written != size) {
             return Err(Failure::new(format!("what {artifact} is made from changed while it was read")));
         }
-        Ok(Record { sha256: digest.finalize().into(), size: *size })
+        Ok(Record { sha256: digest.finalize().into(), size: written })
     }
 }
 

@@ -29,7 +29,7 @@ impl<F: Files> Supply<F> for Local<'_> {
         let doing = || format!("comparing {artifact} with what stands there");
         let (size, bytes) = (self.0)(artifact).doing(|| format!("opening the file for {artifact}"))?;
         let alike = stands_alike(files, &layout.artifact(artifact), size, bytes).doing(doing)?;
-        Ok(Source::File { size, mode: *mode, alike })
+        Ok(Source::File { size: Some(size), mode: *mode, alike })
     }
 
     fn bring(&self, files: &F, layout: &Layout, new: &New, told: &mut dyn FnMut(u64)) -> Result<Seal, Failure> {
