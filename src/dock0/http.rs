@@ -20,6 +20,9 @@ const SLOWEST: u64 = 30 * 10 * 1024;
 /// The longest head of an answer, in bytes.
 const HEAD: usize = 64 << 10;
 
+/// What servers answer to HEAD that would have answered to GET: it is malformed, signed for GET alone, not allowed, not known.
+const NO_HEADS: [u16; 4] = [400, 403, 405, 501];
+
 /// Why a server gave nothing.
 #[derive(Debug)]
 pub struct NoAnswer {
@@ -44,14 +47,29 @@ pub fn get(url: &str, accept: &str, token: Option<&str>) -> std::result::Result<
     if let Some(token) = token {
         request = request.header("Authorization", format!("Bearer {token}"));
     }
-    request.call().map_err(|error| {
-        let status = if let ureq::Error::StatusCode(code) = error { Some(code) } else { None };
-        let mut why = status.map_or_else(|| error.to_string(), |code| format!("the server answers {code}"));
-        if why.contains("No CA certificates") {
-            why += " (Debian: apt-get install ca-certificates)";
+    request.call().map_err(|error| no_answer(url, &error))
+}
+
+/// Asks how many bytes there are at a URL, without fetching them; `None` where the server does not say.
+pub fn ask_size(url: &str) -> std::result::Result<Option<u64>, NoAnswer> {
+    match agent(url.starts_with("https:")).head(url).call().map_err(|error| no_answer(url, &error)) {
+        Ok(answer) => {
+            let length = answer.headers().get("Content-Length").and_then(|length| length.to_str().ok()?.parse().ok());
+            // Some say 0 because they send no bytes now.
+            Ok(length.filter(|length| *length > 0))
         }
-        NoAnswer { url: url.into(), status, why }
-    })
+        Err(NoAnswer { status: Some(status), .. }) if NO_HEADS.contains(&status) => Ok(None),
+        Err(no_answer) => Err(no_answer),
+    }
+}
+
+fn no_answer(url: &str, error: &ureq::Error) -> NoAnswer {
+    let status = if let ureq::Error::StatusCode(code) = error { Some(*code) } else { None };
+    let mut why = status.map_or_else(|| error.to_string(), |code| format!("the server answers {code}"));
+    if why.contains("No CA certificates") {
+        why += " (Debian: apt-get install ca-certificates)";
+    }
+    NoAnswer { url: url.into(), status, why }
 }
 
 fn agent(https: bool) -> Agent {

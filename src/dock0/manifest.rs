@@ -69,14 +69,7 @@ struct Known {
 impl Previous {
     /// Reads the manifest that stands where the next one goes, if there is one.
     pub fn read(path: &Path) -> Result<Previous> {
-        let file = match fs::File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Previous::default()),
-            file => file.with_context(|| format!("reading {}", path.display()))?,
-        };
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("reading {}", path.display()))?;
+        let Some(bytes) = read(path)? else { return Ok(Previous::default()) };
         Previous::parse(&bytes)
             .map_err(|why| anyhow!("{}: it is no manifest that the next could follow: {why}", path.display()))
     }
@@ -109,6 +102,18 @@ impl Previous {
     pub fn next_serial(&self) -> Result<u64> {
         self.serial.checked_add(1).context("the manifest before has the highest serial there is; sign with another key")
     }
+}
+
+/// The bytes of the manifest at this path, or a few more than one can have; `None` where nothing is.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("reading {}", path.display());
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.with_context(doing)?,
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).with_context(doing)?;
+    Ok(Some(bytes))
 }
 
 /// The text of the manifest, which [`Manifest::parse`] reads.

@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use crate::verity::Verity;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -34,37 +35,60 @@ pub enum Place {
     Local(PathBuf),
 }
 
+/// Bytes that are on their way.
+pub struct Opened {
+    /// How many are announced, if that is said.
+    pub total: Option<u64>,
+    /// The bytes, as long as they come fast enough.
+    pub flow: Flow<Box<dyn Read>>,
+}
+
 impl Place {
-    /// Reads the bytes; `name` is what the progress is shown of.
-    pub fn measure(&self, name: &str) -> Result<Measured> {
+    /// Begins to read the bytes.
+    pub fn open(&self) -> Result<Opened> {
         match self {
             Place::Web(url) => {
-                let mut answer = http::get(url, "*/*", None)?;
-                let body = answer.body_mut();
+                let body = http::get(url, "*/*", None)?.into_body();
                 let total = body.content_length();
                 // One byte more than can be, to tell.
-                let reader = body.with_config().limit(MAX_SIZE + 1).reader();
-                read(reader, name, total).with_context(|| format!("fetching {url}"))
+                let reader = body.into_with_config().limit(MAX_SIZE + 1).reader();
+                Ok(Opened { total, flow: Flow::of(Box::new(reader)) })
             }
-            Place::Local(path) => read_file(path, name).with_context(|| format!("reading {}", path.display())),
+            Place::Local(path) => {
+                let (size, file) = open_file(path).with_context(|| self.to_string())?;
+                Ok(Opened { total: Some(size), flow: Flow::of(Box::new(file)) })
+            }
+        }
+    }
+
+    /// Reads the bytes; `name` is what the progress is shown of.
+    pub fn measure(&self, name: &str) -> Result<Measured> {
+        let Opened { total, flow } = self.open()?;
+        let mut progress = Progress::start(name, total)?;
+        let measured = measure(flow, total, |bytes| progress.count(bytes));
+        progress.finish();
+        measured.with_context(|| self.to_string())
+    }
+}
+
+/// What reading it is called.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Web(url) => write!(f, "fetching {url}"),
+            Place::Local(path) => write!(f, "reading {}", path.display()),
         }
     }
 }
 
-fn read_file(path: &Path, name: &str) -> Result<Measured> {
+/// A regular file, and how many bytes it has.
+pub fn open_file(path: &Path) -> Result<(u64, File)> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         bail!("it is not a regular file");
     }
-    read(file, name, Some(meta.len()))
-}
-
-fn read(source: impl Read, name: &str, total: Option<u64>) -> Result<Measured> {
-    let mut progress = Progress::start(name, total)?;
-    let measured = measure(Flow::of(source), total, |bytes| progress.count(bytes));
-    progress.finish();
-    measured
+    Ok((meta.len(), file))
 }
 
 fn measure(mut source: Flow<impl Read>, total: Option<u64>, mut told: impl FnMut(u64)) -> Result<Measured> {

@@ -122,7 +122,7 @@ pub fn manifest(arguments: ManifestArguments) -> Result<()> {
     // A wrong password is noticed before anything is fetched.
     let signer = key.as_deref().map(Signer::read).transpose()?;
     let directory = config.parent().unwrap_or(Path::new(""));
-    let wanted = recipe.wanted(directory).with_context(|| config.display().to_string())?;
+    let wanted = recipe.published(directory).with_context(|| config.display().to_string())?;
     let previous = Previous::read(&output)?;
     let serial = previous.next_serial()?;
     let artifacts = measure_all(wanted, &previous, refetch)?;

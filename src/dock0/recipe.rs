@@ -76,6 +76,24 @@ impl Recipe {
         }
     }
 
+    /// All artifacts, if others can fetch them; local files are relative to `directory`.
+    pub fn published(&self, directory: &Path) -> Result<Vec<Wanted>> {
+        let all = self.wanted(directory)?;
+        for Wanted { artifact, urls, .. } in &all {
+            let name = &artifact.name;
+            match urls.len() {
+                0 => bail!(
+                    "the artifact {name}: it is a local file, and neither an org nor mirrors say where others can fetch it"
+                ),
+                1..=MAX_URLS => {}
+                count => bail!(
+                    "the artifact {name}: it can be fetched from {count} places, and a manifest has room for {MAX_URLS}"
+                ),
+            }
+        }
+        Ok(all)
+    }
+
     /// All artifacts; local files are relative to `directory`.
     pub fn wanted(&self, directory: &Path) -> Result<Vec<Wanted>> {
         let mut all: Vec<Wanted> = Vec::new();
@@ -111,12 +129,6 @@ impl Recipe {
         };
         let mirror = |mirror: &String| format!("{}/{}/{version}/{file}", mirror.trim_end_matches('/'), artifact.name);
         let urls: Vec<String> = first.into_iter().chain(self.mirrors.iter().map(mirror)).collect();
-        if urls.is_empty() {
-            bail!("it is a local file, and neither an org nor mirrors say where others can fetch it");
-        }
-        if urls.len() > MAX_URLS {
-            bail!("it can be fetched from {} places, and a manifest has room for {MAX_URLS}", urls.len());
-        }
         for url in &urls {
             Url::parse(url).map_err(|why| anyhow!("the url {url:?} {why}"))?;
         }
@@ -125,6 +137,14 @@ impl Recipe {
 }
 
 impl Wanted {
+    /// Where its bytes can be read, the best first.
+    pub fn places(&self) -> Vec<Place> {
+        match &self.from {
+            Place::Local(_) => vec![self.from.clone()],
+            Place::Web(_) => self.urls.iter().cloned().map(Place::Web).collect(),
+        }
+    }
+
     /// Whether reading its bytes means fetching them.
     pub fn is_on_the_web(&self) -> bool {
         matches!(self.from, Place::Web(_))
@@ -162,7 +182,9 @@ mod tests {
     use super::*;
 
     fn wanted(text: &str) -> Result<Vec<Wanted>, String> {
-        Recipe::parse(text).and_then(|recipe| recipe.wanted(Path::new("/here"))).map_err(|error| format!("{error:#}"))
+        Recipe::parse(text)
+            .and_then(|recipe| recipe.published(Path::new("/here")))
+            .map_err(|error| format!("{error:#}"))
     }
 
     #[test]
