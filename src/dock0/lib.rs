@@ -17,5 +17,7 @@ pub mod recipe;
 pub mod release;
 pub mod signing;
 pub mod stamp;
+pub mod stream;
+pub mod supply;
 pub mod tool;
 pub mod verity;

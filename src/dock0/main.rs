@@ -1,9 +1,11 @@
 //! dock0, the operator's command: what is asked for, said as it is done, and the exit code.
 //!
-//! Exit codes: 0 done; 1 not done, and standard error says why.
+//! Exit codes: 0 done, even if standard error says that something old was left for the next time; 1 not done, and standard
+//! error says why.
 
 #![forbid(unsafe_code)]
 
+mod install;
 mod publish;
 
 use anyhow::{Context, Result, anyhow};
@@ -34,6 +36,7 @@ enum Verb {
     Disk(DiskArguments),
     Initrd(InitrdArguments),
     Image(ImageArguments),
+    Install(install::InstallArguments),
     Keygen(publish::KeygenArguments),
     Manifest(publish::ManifestArguments),
     Outdated(publish::OutdatedArguments),
@@ -146,6 +149,7 @@ fn parse_and_run() -> Result<()> {
             Verb::Disk(arguments) => disk(arguments),
             Verb::Initrd(arguments) => initrd(arguments),
             Verb::Image(arguments) => image(arguments),
+            Verb::Install(arguments) => install::install(arguments),
             Verb::Keygen(arguments) => publish::keygen(arguments),
             Verb::Manifest(arguments) => publish::manifest(arguments),
             Verb::Outdated(arguments) => publish::outdated(arguments),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use wire::manifest::MAX_SIZE;
 
@@ -82,13 +82,13 @@ impl fmt::Display for Place {
 }
 
 /// A regular file, and how many bytes it has.
-pub fn open_file(path: &Path) -> Result<(u64, File)> {
-    let file = File::open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        bail!("it is not a regular file");
+pub fn open_file(path: &Path) -> io::Result<(u64, File)> {
+    // Looked at first: opening a pipe would wait for somebody to write to it.
+    let meta = std::fs::metadata(path)?;
+    match meta.is_file() {
+        true => Ok((meta.len(), File::open(path)?)),
+        false => Err(io::Error::other("it is not a regular file")),
     }
-    Ok((meta.len(), file))
 }
 
 fn measure(mut source: Flow<impl Read>, total: Option<u64>, mut told: impl FnMut(u64)) -> Result<Measured> {

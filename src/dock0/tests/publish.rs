@@ -1,70 +1,17 @@
 //! keygen, manifest and outdated as they are typed, with the distribution's minisign and sha256sum and a web server that
 //! does what each test wants.
 
+mod web;
+
 use init::trust::{Key, verify};
-use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use web::Server;
 use wire::manifest::Manifest;
-
-/// How long the server waits for a client: longer than any test takes, and not for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Answers each path with the bytes it was given for it, and remembers what was asked.
-struct Server {
-    base: String,
-    asked: Arc<Mutex<Vec<String>>>,
-    answers: Arc<Mutex<HashMap<String, Vec<u8>>>>,
-}
-
-impl Server {
-    fn start() -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let server = Server { base, asked: Arc::default(), answers: Arc::default() };
-        let (asked, answers) = (server.asked.clone(), server.answers.clone());
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                serve(client.unwrap(), &asked, &answers);
-            }
-        });
-        server
-    }
-
-    /// The whole answer to a path, as it goes over the wire.
-    fn answer(&self, path: &str, raw: &[u8]) {
-        self.answers.lock().unwrap().insert(path.into(), raw.to_vec());
-    }
-
-    fn file(&self, path: &str, body: &[u8]) {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-        self.answer(path, &[head.as_bytes(), body].concat());
-    }
-
-    /// What was asked since the last call: the lines `GET …` and what was authorized.
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-}
-
-fn serve(mut client: TcpStream, asked: &Mutex<Vec<String>>, answers: &Mutex<HashMap<String, Vec<u8>>>) {
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut lines = BufReader::new(client.try_clone().unwrap()).lines().map_while(Result::ok);
-    let Some(first) = lines.next() else { return };
-    let path = first.split(' ').nth(1).unwrap().to_string();
-    let token = lines.take_while(|line| !line.is_empty()).find(|line| line.to_lowercase().starts_with("authorization"));
-    asked.lock().unwrap().push(path.clone() + &token.map(|line| format!(" {line}")).unwrap_or_default());
-    let missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec();
-    let answer = answers.lock().unwrap().get(&path).cloned().unwrap_or(missing);
-    // A client that has seen enough may be gone.
-    client.write_all(&answer).unwrap_or_default();
-}
 
 /// A directory to work in.
 struct Place(tempfile::TempDir);
