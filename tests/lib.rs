@@ -1,13 +1,15 @@
-//! What the boot tests are made of: roots with the probe in them, boot partitions in any state, and one way to boot them.
+//! What the boot tests are made of: roots with the probe in them, boot partitions in any state, a publisher, and one way to boot them.
 
 #![forbid(unsafe_code)]
 
 pub mod boot;
 pub mod partition;
+pub mod publisher;
 pub mod root;
 
 pub use boot::Boot;
 pub use partition::Partition;
+pub use publisher::Publisher;
 pub use root::Root;
 
 use std::path::PathBuf;

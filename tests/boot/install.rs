@@ -3,102 +3,15 @@
 use anyhow::{Context, Result};
 use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
-use boot_tests::{Boot, Partition, Root};
+use boot_tests::publisher::{HOST, HOST_IPV6, Publisher, artifact, new_keys};
+use boot_tests::{Boot, Root};
 use dock0::image::Format;
 use dock0::menu::Menu;
 use dock0::origin::Origin;
 use dock0::output::Existing;
-use dock0::signing::{self, Protection, Signer};
-use dock0::verity::Verity;
-use fetch_tests::ca::Ca;
-use fetch_tests::nginx::Nginx;
 use probe::Facts;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 use std::fs;
-
-/// How a VM on QEMU's user network calls the host.
-const HOST: &str = "10.0.2.2";
-/// The same without IPv4.
-const HOST_IPV6: &str = "fec0::2";
-
-/// A publisher: its keys, and what it serves.
-struct Publisher {
-    keys: tempfile::TempDir,
-    ca: Ca,
-    root: Vec<u8>,
-    nginx: Nginx,
-    host: &'static str,
-    expires: &'static str,
-}
-
-impl Publisher {
-    fn new() -> Result<Publisher> {
-        Publisher::of(&Root::with_menagerie("installed")?, HOST)
-    }
-
-    /// With this `vm_root`, and this address.
-    fn of(root: &Root, host: &'static str) -> Result<Publisher> {
-        Publisher::of_format(root, Format::Erofs, host)
-    }
-
-    fn of_format(root: &Root, format: Format, host: &'static str) -> Result<Publisher> {
-        let keys = tempfile::tempdir()?;
-        signing::generate(keys.path(), Protection::None)?;
-        let ca = Ca::new(&[HOST, HOST_IPV6, "localhost"])?;
-        let root = fs::read(&root.pack(format)?.path)?;
-        let nginx = Nginx::start(&ca, &[("vm_root", &root)])?;
-        Ok(Publisher { keys, ca, root, nginx, host, expires: "2126-11-25T10:00:00Z" })
-    }
-
-    fn url(&self, file: &str) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.into() };
-        self.nginx.https(file).replace("localhost", &host)
-    }
-
-    /// Puts a manifest of one `vm_root` there, signed with a key of this directory.
-    fn publish(&self, serial: u64, signer: &tempfile::TempDir) -> Result<()> {
-        self.publish_with(serial, signer, vec![])
-    }
-
-    /// The same with more artifacts.
-    fn publish_with(&self, serial: u64, signer: &tempfile::TempDir, more: Vec<Value>) -> Result<()> {
-        let root = artifact("vm_root", &format!("s{serial}"), &self.root, &self.url("vm_root"));
-        let manifest = json!({
-            "product": "dock0", "channel": "stable", "arch": "x86_64", "serial": serial,
-            "issued": "2026-11-25T10:00:00Z", "expires": self.expires,
-            "artifacts": more.into_iter().chain([root]).collect::<Vec<_>>(),
-        });
-        let manifest = serde_json::to_vec(&manifest)?;
-        let signature = Signer::read(&signer.path().join("manifest.key"))?.sign(&manifest, "release.json")?;
-        self.nginx.put("release.json", &manifest)?;
-        self.nginx.put("release.json.minisig", signature.as_bytes())
-    }
-
-    /// A disk that trusts this publisher and has no release at all.
-    fn blank_disk(&self) -> Result<DiskFile> {
-        self.partition()?.disk()
-    }
-
-    fn partition(&self) -> Result<Partition> {
-        let settings = json!({"manifest": {"url": self.url("release.json")}});
-        Partition::empty()?
-            .file("dock0/settings.json", settings.to_string().as_bytes())?
-            .file("dock0/trust/manifest.pub", &fs::read(self.keys.path().join("manifest.pub"))?)?
-            .file("dock0/trust/ca.pem", self.ca.pem.as_bytes())
-    }
-}
-
-/// As a manifest has it.
-fn artifact(name: &str, version: &str, bytes: &[u8], url: &str) -> Value {
-    let mut verity = Verity::default();
-    verity.update(bytes);
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    json!({
-        "name": name, "version": version, "size": bytes.len(), "urls": [url],
-        "sha256": hex(&Sha256::digest(bytes)), "verity": hex(&verity.finish()),
-    })
-}
 
 fn boot<'d>(disk: &'d DiskFile, words: &str) -> Boot<'d> {
     let mut boot = Boot::kernel(&format!("probe.read=/etc/name {words}")).scsi(disk);
@@ -136,9 +49,7 @@ fn a_blank_disk_becomes_a_running_vm() -> Result<()> {
 #[test]
 fn what_is_not_signed_by_a_pinned_key_changes_nothing_and_the_next_good_one_installs() -> Result<()> {
     let publisher = Publisher::new()?;
-    let other = tempfile::tempdir()?;
-    signing::generate(other.path(), Protection::None)?;
-    publisher.publish(1, &other)?;
+    publisher.publish(1, &new_keys()?)?;
     let disk = publisher.blank_disk()?;
     boot(&disk, "").to_rescue("refusing the manifest: the key ")?;
     assert_eq!(disk.files()?.into_iter().filter(|(path, _)| path.contains("vm_root")).count(), 0);
