@@ -57,15 +57,20 @@ impl Place {
 
     /// Admits and remembers.
     fn take(&self, now: &str, manifest: &str, minisig: &[u8]) -> Result<u64, String> {
-        let word = |text: &str| text.parse::<Name>().unwrap();
-        let (product, channel, arch) = (word("dock0"), word("stable"), word("x86_64"));
-        let expected = Expected { product: &product, channel: &channel, arch: &arch };
-        let times = Times { system: now.parse().unwrap(), built: "2026-11-01T00:00:00Z".parse().unwrap() };
         let disk = self.disk();
-        let admitted = admit(&disk, &expected, times, manifest.as_bytes(), minisig).map_err(|why| why.to_string())?;
+        let admitted = admit_at(&disk, now, manifest.as_bytes(), minisig)?;
         admitted.remember(&disk).unwrap();
         Ok(admitted.manifest.serial)
     }
+}
+
+/// Admits at this time.
+fn admit_at<'m>(disk: &Disk, now: &str, manifest: &'m [u8], minisig: &[u8]) -> Result<Admitted<'m>, String> {
+    let word = |text: &str| text.parse::<Name>().unwrap();
+    let (product, channel, arch) = (word("dock0"), word("stable"), word("x86_64"));
+    let expected = Expected { product: &product, channel: &channel, arch: &arch };
+    let times = Times { system: now.parse().unwrap(), built: "2026-11-01T00:00:00Z".parse().unwrap() };
+    admit(disk, &expected, times, manifest, minisig).map_err(|why| why.to_string())
 }
 
 /// A manifest that was issued in an hour of November 25 and expires three months later.
@@ -126,6 +131,33 @@ fn each_attack_is_refused_changes_nothing_and_the_next_good_manifest_is_taken() 
         fs::remove_dir_all(&state).unwrap();
         assert_eq!(place.take(NOW, &good, &signed), Ok(42));
     }
+}
+
+/// What a mirror could change in what was signed, a byte at a time, and one bit of it, another for each byte.
+#[test]
+fn every_byte_of_manifest_and_signature_counts_and_what_is_refused_is_not_remembered() {
+    let place = Place::new();
+    let good = manifest(42, 10);
+    let minisig = place.sign("first", &good);
+    let before = place.files();
+    let damaged = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        bytes
+    };
+    let disk = place.disk();
+    for at in 0..good.len() {
+        let why = admit_at(&disk, NOW, &damaged(good.as_bytes(), at), &minisig).unwrap_err();
+        assert!(why.ends_with("does not fit: one of them was changed"), "byte {at} of the manifest: {why}");
+    }
+    // Nobody signed the untrusted comment, and nobody reads it.
+    let untrusted = "untrusted comment: ".len()..minisig.iter().position(|&byte| byte == b'\n').unwrap();
+    for at in (0..minisig.len()).filter(|at| !untrusted.contains(at)) {
+        let why = admit_at(&disk, NOW, good.as_bytes(), &damaged(&minisig, at)).unwrap_err();
+        assert!(why.starts_with("refusing the manifest: "), "byte {at} of the signature: {why}");
+    }
+    assert_eq!(place.files(), before);
+    assert_eq!(place.take(NOW, &good, &minisig), Ok(42));
 }
 
 #[test]
