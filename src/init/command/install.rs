@@ -3,6 +3,7 @@
 use super::words::{Form, Options};
 use super::{Ended, complain, report, running, take_stock};
 use crate::failure::Failure;
+use crate::fetch::job::Patience;
 use crate::fetch::show::On;
 use crate::install::{How, Offer, ca, install, read_settings};
 use crate::store::Disk;
@@ -12,13 +13,14 @@ use std::io::IsTerminal;
 pub fn install_release(disk: &Disk, manifest: &str, options: &Options) -> Result<Ended, Failure> {
     disk.claim()?;
     let (settings, say) = (read_settings(disk)?, |line: &str| complain(line));
+    let on = if std::io::stderr().is_terminal() { On::Terminal } else { On::Log };
+    let (policy, patience) = (options.policy, Patience::default());
+    let how = How { settings: &settings, policy, running: running(disk)?, patience, on, say: &say };
     let is_address = ["http://", "https://"].iter().any(|scheme| manifest.starts_with(scheme));
     let offer = match is_address {
-        true => Offer::fetch(manifest, ca(disk)?.as_deref(), &say)?,
+        true => Offer::fetch(manifest, ca(disk)?.as_deref(), &how)?,
         false => Offer::read(manifest)?,
     };
-    let on = if std::io::stderr().is_terminal() { On::Terminal } else { On::Log };
-    let how = How { settings: &settings, policy: options.policy, running: running(disk)?, on, say: &say };
     install(disk, &offer, &how)?;
     let inventory = take_stock(disk, options)?;
     let reported = match options.form {

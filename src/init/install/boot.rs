@@ -2,6 +2,7 @@
 
 use super::{How, Offer, ca, install, read_settings, set_clock};
 use crate::failure::{Doing, Failure};
+use crate::fetch::job::Patience;
 use crate::fetch::show::On;
 use crate::log::{note, say};
 use crate::net::parent::{Network, wanted};
@@ -39,9 +40,10 @@ fn try_to_install(disk: &Disk) -> Result<(), Failure> {
         wanted.names = Names::Unneeded;
     }
     let network = Network::bring_up(&wanted, "/", NETWORK)?;
-    let how = How { settings: &settings, policy: Policy::default(), running: None, on: On::Log, say: &tell };
+    let (policy, patience) = (Policy::default(), Patience::default());
+    let how = How { settings: &settings, policy, running: None, patience, on: On::Log, say: &tell };
     let installed =
-        ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &tell)).and_then(|offer| install(disk, &offer, &how));
+        ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &how)).and_then(|offer| install(disk, &offer, &how));
     if let Err(failure) = network.take_down() {
         // Worst case: the root finds an interface that is up and has an address.
         note!("{failure}");

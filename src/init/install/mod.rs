@@ -13,6 +13,7 @@ pub use remote::{Remote, stands};
 
 use crate::admit::{self, Times};
 use crate::failure::{Doing, Failure};
+use crate::fetch::job::Patience;
 use crate::fetch::show::On;
 use crate::store::apply::Event;
 use crate::store::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
@@ -21,7 +22,6 @@ use crate::store::{Disk, Files};
 use menagerie::{Expected, Inventory, Layout, Name, Plan, Policy, ReleaseId, Timestamp};
 use rustix::io::Errno;
 use std::io::Read;
-use std::time::Duration;
 use wire::settings::{self, Settings};
 
 /// What is installed where the settings name nothing else.
@@ -31,8 +31,6 @@ const CHANNEL: &str = "stable";
 const ARCH: &str = "x86_64";
 /// Where a CA beside the built-in ones is trusted, if it is there.
 const CA: &str = "dock0/trust/ca.pem";
-/// How long the fetching of one artifact may take in all: a gigabyte at the slowest rate that is accepted.
-const PATIENCE: Duration = Duration::from_secs(30 * 3600);
 
 /// Reads `dock0/settings.json`; without one everything is as it is by itself.
 pub fn read_settings(disk: &Disk) -> Result<Settings, Failure> {
@@ -75,6 +73,8 @@ pub struct How<'h> {
     pub policy: Policy,
     /// The release that this machine runs from.
     pub running: Option<ReleaseId>,
+    /// How long a mirror is waited for.
+    pub patience: Patience,
     /// Where progress is shown.
     pub on: On,
     /// Where everything else is said, a line each.
@@ -99,7 +99,7 @@ pub fn install(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failu
     admitted.remember(disk)?;
     let artifacts: Vec<_> = manifest.artifacts.iter().map(|entry| entry.artifact.clone()).collect();
     let given = artifacts.iter().map(|artifact| Given { artifact: artifact.clone(), origin: Origin::Remote });
-    let supply = Remote::new(manifest, ca(disk)?, PATIENCE, how.on, how.say);
+    let supply = Remote::new(manifest, ca(disk)?, how);
     turn(disk, &Change::Add(given.collect()), &supply, how)?;
     Ok(ReleaseId::of(&artifacts))
 }

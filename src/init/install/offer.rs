@@ -1,5 +1,6 @@
 //! A manifest and its signature, from a file of this machine or from the network. Nobody believes either yet.
 
+use super::How;
 use crate::failure::{Doing, Failure};
 use crate::fetch::job::{Job, MAX_DOCUMENT, What};
 use crate::fetch::parent::{Progress, Terms, fetch};
@@ -14,7 +15,7 @@ const SIGNATURE: &str = ".minisig";
 /// The longest signature.
 const MAX_SIGNATURE: u64 = 4096;
 /// How long each of the two may take, all rounds over all mirrors included.
-const PATIENCE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What is offered.
 pub struct Offer {
@@ -25,11 +26,11 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Fetches both.
-    pub fn fetch(url: &str, ca: Option<&Path>, say: &dyn Fn(&str)) -> Result<Offer, Failure> {
-        say(&format!("fetching {url}"));
-        let manifest = document("the manifest", url, MAX_DOCUMENT, ca, say)?;
-        let minisig = document("the manifest's signature", &signature_of(url), MAX_SIGNATURE, ca, say)?;
+    /// Fetches both; a server is waited for as `how` says, and what happens meanwhile is said.
+    pub fn fetch(url: &str, ca: Option<&Path>, how: &How) -> Result<Offer, Failure> {
+        (how.say)(&format!("fetching {url}"));
+        let manifest = document("the manifest", url, MAX_DOCUMENT, ca, how)?;
+        let minisig = document("the manifest's signature", &signature_of(url), MAX_SIGNATURE, ca, how)?;
         Ok(Offer { manifest, minisig })
     }
 
@@ -53,14 +54,15 @@ fn signature_of(url: &str) -> String {
     }
 }
 
-fn document(name: &str, url: &str, limit: u64, ca: Option<&Path>, say: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
+fn document(name: &str, url: &str, limit: u64, ca: Option<&Path>, how: &How) -> Result<Vec<u8>, Failure> {
     let job = Job::new(name, &[url], What::Document { limit }).map_err(Failure::new)?;
+    let job = Job { patience: how.patience, ..job };
     let doing = || format!("making a file in memory for {name}");
     let file = rustix::fs::memfd_create("dock0", MemfdFlags::CLOEXEC).doing(doing)?;
-    let terms = Terms { program: None, ca, deadline: PATIENCE };
+    let terms = Terms { program: None, ca, deadline: DEADLINE };
     let fetched = fetch(&job, file.into(), &terms, &mut |progress| match progress {
-        Progress::Gap(text) => say(&format!("the child that fetches is not locked up entirely: {text}")),
-        Progress::Note(text) => say(&text),
+        Progress::Gap(text) => (how.say)(&format!("the child that fetches is not locked up entirely: {text}")),
+        Progress::Note(text) => (how.say)(&text),
         Progress::Mirror(_) | Progress::At(_) => {}
     })?;
     fetched.document()

@@ -1,6 +1,7 @@
 //! Artifacts of a manifest, brought to their places over the network: fetched into `.part`, where a later attempt goes on;
 //! sealed, and measured by the kernel; only then given their names.
 
+use super::How;
 use crate::failure::{Doing, Failure};
 use crate::fetch::job::{Job, What};
 use crate::fetch::parent::{Checked, Progress, Terms, fetch};
@@ -18,27 +19,22 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wire::manifest::{Entry, Manifest};
 
+/// How long the fetching of one artifact may take in all: a gigabyte at the slowest rate that is accepted.
+const DEADLINE: Duration = Duration::from_secs(30 * 3600);
+
 /// The artifacts of a manifest.
 pub struct Remote<'m> {
     manifest: &'m Manifest<'m>,
     ca: Option<PathBuf>,
-    patience: Duration,
-    on: On,
-    say: &'m dyn Fn(&str),
+    how: &'m How<'m>,
     /// Whether it was said how far the child that fetches could not be locked up.
     gaps_said: Cell<bool>,
 }
 
 impl<'m> Remote<'m> {
-    /// Those of an admitted manifest. Each may take so long; how far it is is shown on a terminal, or else said.
-    pub fn new(
-        manifest: &'m Manifest<'m>,
-        ca: Option<PathBuf>,
-        patience: Duration,
-        on: On,
-        say: &'m dyn Fn(&str),
-    ) -> Self {
-        Remote { manifest, ca, patience, on, say, gaps_said: Cell::new(false) }
+    /// Those of an admitted manifest; how far each is is shown on a terminal, or else said.
+    pub fn new(manifest: &'m Manifest<'m>, ca: Option<PathBuf>, how: &'m How<'m>) -> Self {
+        Remote { manifest, ca, how, gaps_said: Cell::new(false) }
     }
 
     fn entry(&self, artifact: &Artifact) -> Result<&Entry<'m>, Failure> {
@@ -51,10 +47,10 @@ impl<'m> Remote<'m> {
         let name = entry.artifact.to_string();
         let urls: Vec<&str> = entry.urls.iter().map(|url| url.as_str()).collect();
         let what = What::Artifact { size: entry.size, sha256: entry.sha256 };
-        let job = Job::new(&name, &urls, what).map_err(Failure::new)?;
+        let job = Job { patience: self.how.patience, ..Job::new(&name, &urls, what).map_err(Failure::new)? };
         let file = files.open_part(part, entry.size).doing(|| format!("opening {}", files.show(part)))?;
-        let terms = Terms { program: None, ca: self.ca.as_deref(), deadline: self.patience };
-        let (mut shown, start) = (Shown::new(&name, entry.size, self.on), Instant::now());
+        let terms = Terms { program: None, ca: self.ca.as_deref(), deadline: DEADLINE };
+        let (mut shown, start) = (Shown::new(&name, entry.size, self.how.on), Instant::now());
         let fetched = fetch(&job, file, &terms, &mut |progress| match progress {
             Progress::At(bytes) => {
                 told(bytes);
@@ -62,12 +58,12 @@ impl<'m> Remote<'m> {
             }
             Progress::Mirror(_) => {}
             Progress::Gap(text) if !self.gaps_said.replace(true) => {
-                (self.say)(&format!("the child that fetches is not locked up entirely: {text}"));
+                (self.how.say)(&format!("the child that fetches is not locked up entirely: {text}"));
             }
             Progress::Gap(_) => {}
             Progress::Note(text) => {
                 self.show(Some(shown.aside().to_string()).filter(|aside| !aside.is_empty()));
-                (self.say)(&text);
+                (self.how.say)(&text);
             }
         })?;
         self.show(Some(shown.done(start.elapsed())));
@@ -81,9 +77,9 @@ impl<'m> Remote<'m> {
 
     /// On a terminal as it is, for it is written over.
     fn show(&self, line: Option<String>) {
-        match (line, self.on) {
+        match (line, self.how.on) {
             (None, _) => {}
-            (Some(line), On::Log) => (self.say)(line.trim_end()),
+            (Some(line), On::Log) => (self.how.say)(line.trim_end()),
             // Nobody is harmed by a progress that is not seen.
             (Some(line), On::Terminal) => std::io::stderr().write_all(line.as_bytes()).unwrap_or_default(),
         }
