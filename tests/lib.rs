@@ -1,8 +1,10 @@
-//! What the boot tests are made of: roots with the probe in them, boot partitions in any state, a publisher, and one way to boot them.
+//! What the boot tests are made of: roots with the probe in them, boot partitions in any state, a publisher, one way to boot
+//! them, and one to install on them without booting.
 
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod installer;
 pub mod partition;
 pub mod publisher;
 pub mod root;

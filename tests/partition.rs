@@ -121,6 +121,22 @@ impl DiskFile {
         Ok(files)
     }
 
+    /// The same of the whole disk.
+    pub fn everything(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        let place = tempfile::tempdir()?;
+        self.debugfs(&format!("rdump / {}", place.path().display()))?;
+        let mut files = BTreeMap::new();
+        collect(place.path(), place.path(), &mut files)?;
+        Ok(files)
+    }
+
+    /// Another disk with the same bytes.
+    pub fn copy(&self) -> Result<DiskFile> {
+        let copy = DiskFile::blank(0)?;
+        fs::copy(&self.path, &copy.path).with_context(|| format!("copying {}", self.path.display()))?;
+        Ok(copy)
+    }
+
     /// Changes bytes behind the file system's back.
     pub fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let disk = fs::File::options().write(true).open(&self.path)?;

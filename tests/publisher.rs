@@ -156,7 +156,7 @@ impl Release {
 }
 
 /// A manifest and its signature.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Signed {
     /// `release.json`
     pub manifest: Vec<u8>,
