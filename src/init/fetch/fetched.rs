@@ -59,18 +59,23 @@ impl Fetched {
         let again = reopened(&file, &name)?;
         // A file that is open for writing cannot be sealed.
         drop(file);
-        match measure()? {
+        // Where there is no room for the seal, how far the file got stays written down, for the next time.
+        let checked = match measure()? {
             Some(measured) if measured == wanted && length == size => Ok(Checked { size, sha256 }),
             Some(_) => Err(wrong(&name)),
-            None => check_bytes(again, &name, size, sha256),
-        }
+            None => check_bytes(&again, &name, size, sha256),
+        };
+        verified::remove(&again)?;
+        checked
     }
 
     /// Checks an artifact by reading it and hashing what is read.
     pub fn by_reading(self) -> Result<Checked, Failure> {
         let (size, sha256) = self.artifact()?;
         self.put_on_disk()?;
-        check_bytes(self.file, &self.name, size, sha256)
+        let checked = check_bytes(&self.file, &self.name, size, sha256);
+        verified::remove(&self.file)?;
+        checked
     }
 
     /// The bytes of a document, no more of them than the job allows. Whether they are worth anything its signature says.
@@ -96,7 +101,6 @@ impl Fetched {
     }
 
     fn put_on_disk(&self) -> Result<(), Failure> {
-        verified::remove(&self.file)?;
         self.file.sync_all().doing(|| format!("syncing {}", self.name))
     }
 }
@@ -111,9 +115,9 @@ fn reopened(file: &File, name: &str) -> Result<File, Failure> {
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).doing(|| format!("opening the file of {name} again"))
 }
 
-fn check_bytes(mut file: File, name: &str, size: u64, sha256: [u8; 32]) -> Result<Checked, Failure> {
+fn check_bytes(mut file: &File, name: &str, size: u64, sha256: [u8; 32]) -> Result<Checked, Failure> {
     let doing = || format!("reading {name} again");
-    if length(&file, name)? != size {
+    if length(file, name)? != size {
         return Err(wrong(name));
     }
     file.seek(SeekFrom::Start(0)).doing(doing)?;

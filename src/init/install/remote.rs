@@ -101,12 +101,14 @@ impl Supply<Disk> for Remote<'_> {
         if measure(files, &part)?.is_some_and(|measured| measured != entry.verity) {
             files.remove_file(&part).doing(|| format!("removing {}", files.show(&part)))?;
         }
-        if measure(files, &part)?.is_none() {
-            let checked = self.fetch(files, entry, &part, told)?;
-            let record = Record { sha256: checked.sha256(), size: checked.size() };
-            let doing = || format!("writing down what {} is", files.show(&part));
-            files.write_record_at(&part, &record).doing(doing)?;
-        }
+        let record = match measure(files, &part)? {
+            Some(_) => Record { sha256: entry.sha256, size: entry.size },
+            None => {
+                let checked = self.fetch(files, entry, &part, told)?;
+                Record { sha256: checked.sha256(), size: checked.size() }
+            }
+        };
+        files.write_record_at(&part, &record).doing(|| format!("writing down what {} is", files.show(&part)))?;
         let seal = if measure(files, &part)?.is_some() { Seal::Sealed } else { Seal::NotPossible };
         new.name(files, &part, &place)?;
         Ok(seal)
