@@ -293,13 +293,18 @@ impl Disk {
         let (directory, name) = self.at(path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = retry_on_intr(|| fs::openat(&directory, name, flags, Mode::from_raw_mode(0o600)))?;
-        if kind_of(fs::fstat(&file)?.st_mode) != Kind::File {
+        let stat = fs::fstat(&file)?;
+        if kind_of(stat.st_mode) != Kind::File {
             return Err(Errno::INVAL);
         }
         // The length stays what was written, so that whoever goes on sees how far it got.
         match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, size)) {
-            Err(Errno::OPNOTSUPP) => {}
-            reserved => reserved?,
+            Ok(()) | Err(Errno::OPNOTSUPP) => {}
+            Err(error) => {
+                // ext4 keeps what it could reserve, which is all that the disk had; the worst case is that it goes on to.
+                fs::ftruncate(&file, u64::try_from(stat.st_size).unwrap_or_default()).unwrap_or_default();
+                return Err(error);
+            }
         }
         Ok(file.into())
     }
