@@ -1,5 +1,6 @@
 //! A failure is a sentence: what was being done, to what, and why it did not work.
 
+use rustix::io::Errno;
 use std::fmt::{self, Display};
 use std::io;
 
@@ -11,6 +12,13 @@ impl Failure {
     /// A failure that is not the kernel's answer but our own finding.
     pub fn new(sentence: impl Into<String>) -> Self {
         Failure(sentence.into())
+    }
+}
+
+impl Failure {
+    /// Whether a disk was full. What a child of ours met comes as its sentence alone, so that is what is looked at.
+    pub fn is_for_want_of_room(&self) -> bool {
+        self.0.ends_with(&Errno::NOSPC.words())
     }
 }
 
@@ -56,7 +64,7 @@ impl Cause for nix::errno::Errno {
     }
 }
 
-impl Cause for rustix::io::Errno {
+impl Cause for Errno {
     fn words(&self) -> String {
         io::Error::from(*self).words()
     }
@@ -65,12 +73,13 @@ impl Cause for rustix::io::Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
 
     #[test]
     fn a_failure_reads_as_one_sentence() {
         let failure = Err::<(), _>(Errno::NODEV).doing(|| "mounting /dev/sda on /run/vm/bootmnt as ext4".into());
         assert_eq!(failure.unwrap_err().to_string(), "mounting /dev/sda on /run/vm/bootmnt as ext4: no such device");
+        let room = |errno: Errno| Err::<(), _>(errno).doing(|| "writing x".into()).unwrap_err().is_for_want_of_room();
+        assert!(room(Errno::NOSPC) && !room(Errno::IO));
         assert_eq!(Errno::IO.words(), "input/output error");
         assert_eq!(io::Error::other("I/O went away").words(), "I/O went away");
     }

@@ -66,7 +66,7 @@ impl fmt::Display for Short {
                         let frees = Megabytes(*frees);
                         write!(f, "reap --retain {retain} takes {releases} {what} away and frees {frees}")
                     }
-                    None => f.write_str("nothing that may be reaped makes enough room"),
+                    None => f.write_str("nothing that may be reaped makes enough room, a larger disk does"),
                 }
             }
             Short::Inodes { needed, free } => {
@@ -239,7 +239,10 @@ mod tests {
         let large = new(&["vm_root/4"], 100 * MIB);
         let plan = plan_of(&inventory, Wish::Install(&large));
         let short = super::check(&plan, &inventory, Wish::Install(&large), free(MIB)).unwrap_err().to_string();
-        assert!(short.ends_with("are missing; nothing that may be reaped makes enough room"), "{short}");
+        assert!(
+            short.ends_with("are missing; nothing that may be reaped makes enough room, a larger disk does"),
+            "{short}"
+        );
     }
 
     /// The way out is the mildest one, whatever the policy of the wish, and takes nothing that the wish needs.
@@ -255,7 +258,11 @@ mod tests {
         };
         let mut wish = new(&["k/0", "v/10"], 2 * MIB);
         wish.sources[0] = crate::Source::Standing;
-        assert!(short(&wish).ends_with("nothing that may be reaped makes enough room"), "{}", short(&wish));
+        assert!(
+            short(&wish).ends_with("nothing that may be reaped makes enough room, a larger disk does"),
+            "{}",
+            short(&wish)
+        );
         let wish = new(&["k/10", "v/10"], MIB);
         assert!(
             short(&wish).ends_with("reap --retain 8 takes 1 old release away and frees 2.1 MB"),

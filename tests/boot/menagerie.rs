@@ -117,7 +117,7 @@ fn a_disk_that_is_too_full_says_what_is_missing() -> Result<()> {
     let said = refused.err.trim_end();
     assert!(said.starts_with(&format!("menagerie: {BOOTMNT} is too full: ")), "{said}");
     assert!(said.contains(" MB of the 63.6 MB that it takes are missing; "), "{said}");
-    assert!(said.ends_with("nothing that may be reaped makes enough room"), "{said}");
+    assert!(said.ends_with("nothing that may be reaped makes enough room, a larger disk does"), "{said}");
     assert_eq!(facts.ran[3].out, "Release: 0\n  vm_root: r1\nRelease: 1\n  vm_root: r0\n", "nothing has changed");
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::store::apply::Event;
 use crate::store::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
 use crate::store::survey::Remarks;
 use crate::store::{Disk, Files};
+use menagerie::space::Megabytes;
 use menagerie::{Expected, Inventory, Layout, Name, Plan, Policy, ReleaseId, Timestamp};
 use rustix::io::Errno;
 use std::io::Read;
@@ -83,6 +84,22 @@ pub struct How<'h> {
 
 /// Installs what is offered, and returns which release that is. What was fetched of it is kept whatever goes wrong.
 pub fn install(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failure> {
+    take(disk, offer, how)
+        .map_err(|failure| if failure.is_for_want_of_room() { say_way_out(disk, &failure) } else { failure })
+}
+
+/// Room was counted before, but others write too: what to do about a disk that is full all the same.
+fn say_way_out(disk: &Disk, failure: &Failure) -> Failure {
+    // Worst case: how much is left is said to be nothing.
+    let left = Megabytes(disk.free().map_or(0, |free| free.bytes));
+    Failure::new(format!(
+        "{failure}; make room on {}, which has {left} left (menagerie reap, or a larger disk), and install again: what was \
+         fetched is kept",
+        disk.show("")
+    ))
+}
+
+fn take(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failure> {
     let settings = &how.settings.manifest;
     let word = |set: Option<&str>, default: &str| -> Result<Name, Failure> {
         let text = set.unwrap_or(default);
