@@ -5,15 +5,19 @@ use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::process::Command;
 
+/// Where the disk is mounted, in the words of a command and in what it says.
+pub const DISK: &str = "DISK";
 /// In seconds; longer than anything takes that does not hang.
 const DEADLINE: &str = "60";
 /// In a mount namespace of its own, which takes the mount away with it whatever happens. The first word is the disk's image,
 /// the second where it is mounted.
 const MOUNTED: &str = r#"
 mount -o loop "$1" "$2" || exit 125
-cd "$2" && shift 2 && "$@"
+place=$2
+shift 2
+"$@"
 code=$?
-cd / && umount "$OLDPWD" || exit 125
+umount "$place" || exit 125
 exit $code
 "#;
 
@@ -26,13 +30,15 @@ pub struct Ran {
     pub said: String,
 }
 
-/// Runs a command in the root of the mounted disk; there `.` is the disk.
+/// Runs a command while the disk is mounted on [`DISK`].
 pub fn run_on(disk: &DiskFile, words: &[&str]) -> Result<Ran> {
     let place = tempfile::tempdir()?;
+    let path = place.path().display().to_string();
+    let words = words.iter().map(|word| word.replace(DISK, &path)).collect::<Vec<_>>();
     let mut command = Command::new("timeout");
     command.args([DEADLINE, "unshare", "--mount", "sh", "-c", MOUNTED, "sh"]);
-    let output = command.arg(&disk.path).arg(place.path()).args(words).output().context("starting timeout")?;
-    let ran = Ran { code: output.status.code(), said: String::from_utf8_lossy(&output.stderr).into_owned() };
+    let output = command.arg(&disk.path).arg(place.path()).args(&words).output().context("starting timeout")?;
+    let ran = Ran { code: output.status.code(), said: String::from_utf8_lossy(&output.stderr).replace(&path, DISK) };
     ensure!(ran.code != Some(125), "mounting a disk (these tests need root: run them with sudo): {}", ran.said);
     ensure!(ran.code != Some(124), "{words:?} takes longer than {DEADLINE} s: {}", ran.said);
     Ok(ran)
@@ -46,7 +52,7 @@ pub fn install(disk: &DiskFile, url: &str) -> Result<Ran> {
 /// The same, started by another program, strace for one.
 pub fn install_under(disk: &DiskFile, before: &[&str], url: &str) -> Result<Ran> {
     let init = crate::init();
-    let words = [before, &[text(&init)?, "menagerie", "--root", ".", "install", url]].concat();
+    let words = [before, &[text(&init)?, "menagerie", "--root", DISK, "install", url]].concat();
     run_on(disk, &words)
 }
 

@@ -42,7 +42,8 @@ impl Scene {
     fn new() -> Result<Scene> {
         let publisher = Publisher::of_bytes(vec![], LOCALHOST)?;
         let (stolen, stranger) = (new_keys()?, new_keys()?);
-        let disk = publisher.partition()?.file("dock0/trust/stolen.pub", &public_key(&stolen)?)?.disk()?;
+        let disk =
+            publisher.partition()?.file("dock0/trust/stolen.pub", &public_key(&stolen)?)?.disk_of(24 << 20, "dock0")?;
         let impostor = Nginx::start(&Ca::new(&[LOCALHOST])?, &[])?;
         let names = names(&publisher, &impostor, &stolen, &stranger)?;
         let (before, present) = (Signed::default(), Signed::default());
@@ -98,7 +99,7 @@ impl Scene {
 
     /// What the operator does when a key was stolen.
     pub fn unpin_stolen(&self) -> Result<()> {
-        let ran = installer::run_on(&self.disk, &["rm", "dock0/trust/stolen.pub"])?;
+        let ran = installer::run_on(&self.disk, &["rm", "DISK/dock0/trust/stolen.pub"])?;
         ensure!(ran.code == Some(0), "{ran:?}");
         Ok(())
     }
@@ -113,7 +114,7 @@ impl Scene {
     fn install(&self, program: Program, url: &str) -> Result<Ran> {
         match program {
             Program::Shipped => installer::install(&self.disk, url),
-            Program::Hasty => installer::run_on(&self.disk, &[env!("CARGO_BIN_EXE_hasty"), ".", url]),
+            Program::Hasty => installer::run_on(&self.disk, &[env!("CARGO_BIN_EXE_hasty"), installer::DISK, url]),
         }
     }
 
