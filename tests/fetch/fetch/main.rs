@@ -6,6 +6,7 @@ mod hostile;
 mod power;
 mod resume;
 mod sandbox;
+mod shipped;
 
 /// The program that is the child in these tests.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch-probe");
