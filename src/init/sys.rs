@@ -1,5 +1,6 @@
 //! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
-//! default, Landlock, handing a descriptor to a child. The only file of init with `unsafe` in it.
+//! default, Landlock, handing a descriptor to a child; and one function of the C library that is better not linked. The only file
+//! of init with `unsafe` in it.
 #![expect(
     unsafe_code,
     reason = "ioctls pass pointers to structures that only the kernel's headers define; signals are per process"
@@ -214,6 +215,16 @@ fn system_call(returned: nix::libc::c_long) -> Result<nix::libc::c_long> {
         -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
         returned => Ok(returned),
     }
+}
+
+/// Where Rust's runtime asks how far the stack reaches, to name an overflow of it: nobody knows. The C library would read it
+/// from /proc/self/maps with scanf(3), which brings along numbers of every kind: 42 KB of the initrd. An overflow still ends the
+/// program, at the page below the stack; the kernel calls that SIGSEGV, and Rust would have added a sentence.
+// SAFETY: the name and the types are pthread_getattr_np(3)'s, which may fail and then writes nothing.
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+#[unsafe(no_mangle)]
+extern "C" fn pthread_getattr_np(_: nix::libc::pthread_t, _: *mut nix::libc::pthread_attr_t) -> nix::libc::c_int {
+    nix::libc::ENOSYS
 }
 
 fn open(path: &str, flags: OFlags) -> Result<File> {
