@@ -57,7 +57,7 @@ kernel CONFIG="linode": tools
 # Build the static init, and build/init: the same without the tables for unwinding, which a program that aborts never reads
 init:
     CFLAGS=-DOPENSSL_SMALL {{static}} cargo rustc {{profile}} -p init --bin init -- -C link-arg={{small_ring}}
-    @[ build/init -nt {{built}}/init ] || objcopy -R .eh_frame -R .eh_frame_hdr {{built}}/init build/init
+    @[ build/init -nt {{built}}/init ] || objcopy -R .eh_frame -R .eh_frame_hdr -R .gcc_except_table {{built}}/init build/init
 
 # Build the static probe that the boot tests run as /sbin/init, and the guest of the power-cut rig
 probe:
