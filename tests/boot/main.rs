@@ -1,5 +1,6 @@
 //! Boot tests: real kernel, real initrd, real disks in QEMU, and a probe that tells what the VM's own init finds.
 
+mod attacks;
 mod cmdline;
 mod disks;
 mod handover;
