@@ -31,6 +31,7 @@ impl Floor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::job::{Patience, milliseconds};
     use super::*;
 
     #[test]
@@ -49,6 +50,16 @@ mod tests {
                 floor.count(bytes, seconds(100 + now)).err().map(|came| (now, came))
             });
             assert_eq!(slow, found, "{row}");
+        }
+    }
+
+    #[test]
+    fn the_usual_floor_is_ten_kib_a_second_over_half_a_minute() {
+        let Patience { rate, window, .. } = Patience::default();
+        for (bytes, found) in [(307_199, Err(307_199)), (307_200, Ok(()))] {
+            let mut floor = Floor::new(rate, milliseconds(window), Duration::ZERO);
+            assert_eq!(floor.count(bytes - 1, Duration::from_millis(29_999)), Ok(()));
+            assert_eq!(floor.count(1, Duration::from_secs(30)), found);
         }
     }
 
