@@ -112,8 +112,8 @@ pub fn redirect(from: &Url, fields: &HeaderMap) -> Result<Url, Fault> {
         return Err(Fault::new("redirects to nowhere"));
     }
     let lead = || format!("redirects to {}", shortened(to));
-    let next: Url =
-        absolute(from.as_str(), to).parse().map_err(|why| Fault::new(format!("{}, which {why}", lead())))?;
+    let next = Url::redirected(&absolute(from.as_str(), to));
+    let next = next.map_err(|why| Fault::new(format!("{}, which {why}", lead())))?;
     match from.is_https() && !next.is_https() {
         true => Err(Fault::new(format!("{}, which is not encrypted", lead()))),
         false => Ok(next),
@@ -271,6 +271,11 @@ mod tests {
             let found = redirect(&from.parse().unwrap(), &fields(&[("location", to)]));
             assert_eq!(found.as_ref().map(Url::as_str), next.map_err(Fault::new).as_ref().copied(), "{from} -> {to}");
         }
+        let long = format!("https://e/?{}", "x".repeat(4096 - 11));
+        assert_eq!(redirect(&"https://a/".parse().unwrap(), &fields(&[("location", &long)])).unwrap().as_str(), long);
+        let why = format!("redirects to {}, which is longer than 4096 bytes", &long[..80]);
+        let longer = fields(&[("location", &format!("{long}x"))]);
+        assert_eq!(redirect(&"https://a/".parse().unwrap(), &longer), Err(Fault::new(why)));
         let twice = fields(&[("location", "/a"), ("location", "/b")]);
         assert_eq!(redirect(&"http://a/".parse().unwrap(), &twice), Err(Fault::new("gives location twice")));
     }

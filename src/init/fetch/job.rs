@@ -8,8 +8,10 @@ use std::time::Duration;
 
 /// The most mirrors of a job.
 pub const MAX_URLS: usize = 4;
-/// The longest address, in bytes.
+/// The longest address of a job, in bytes.
 pub const MAX_URL: usize = 512;
+/// The longest address that a mirror may redirect to, in bytes: signed ones are a kilobyte long, those of GitHub's releases too.
+pub const MAX_REDIRECT: usize = 4096;
 /// The longest name of what is fetched, in bytes.
 pub const MAX_NAME: usize = 160;
 /// The most bytes a document may have.
@@ -19,11 +21,19 @@ pub const MAX_VALIDATOR: usize = 64;
 /// The most bytes a job has when it is written down.
 pub const MAX_JOB: usize = 8 << 10;
 
-/// An `http://` or `https://` address of 1 to 512 bytes of printable ASCII, without a user, a fragment, `"` or `\`.
+/// An `http://` or `https://` address of printable ASCII, without a user, a fragment, `"` or `\`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Url(String<MAX_URL>);
+pub struct Url(Box<str>);
 
 impl Url {
+    /// One that a mirror redirects to, of at most [`MAX_REDIRECT`] bytes.
+    pub fn redirected(text: &str) -> Result<Url, &'static str> {
+        match text.len() > MAX_REDIRECT {
+            true => Err("is longer than 4096 bytes"),
+            false => Url::check(text),
+        }
+    }
+
     /// The address as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -39,6 +49,19 @@ impl Url {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
         rest.split(['/', '?']).next().unwrap_or_default()
     }
+
+    fn check(text: &str) -> Result<Url, &'static str> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\#".contains(&byte)) {
+            return Err("has a character that no address has");
+        }
+        let url = Url(text.into());
+        match url.host() {
+            _ if !url.is_https() && !scheme_is(text, "http://") => Err("is neither https:// nor http://"),
+            "" => Err("names no server"),
+            host if host.contains('@') => Err("has a user's name in it"),
+            _ => Ok(url),
+        }
+    }
 }
 
 fn scheme_is(address: &str, scheme: &str) -> bool {
@@ -48,19 +71,11 @@ fn scheme_is(address: &str, scheme: &str) -> bool {
 impl FromStr for Url {
     type Err = &'static str;
 
+    /// One of a job, of at most [`MAX_URL`] bytes.
     fn from_str(text: &str) -> Result<Url, &'static str> {
-        if text.len() > MAX_URL {
-            return Err("is longer than 512 bytes");
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\#".contains(&byte)) {
-            return Err("has a character that no address has");
-        }
-        let url = Url(String::try_from(text).map_err(|_| "is longer than 512 bytes")?);
-        match url.host() {
-            _ if !url.is_https() && !scheme_is(text, "http://") => Err("is neither https:// nor http://"),
-            "" => Err("names no server"),
-            host if host.contains('@') => Err("has a user's name in it"),
-            _ => Ok(url),
+        match text.len() > MAX_URL {
+            true => Err("is longer than 512 bytes"),
+            false => Url::check(text),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::PROGRAM;
 use fetch_tests::ca::Ca;
+use fetch_tests::hostile::{Hostile, Wire};
 use fetch_tests::nginx::Nginx;
 use fetch_tests::noise;
 use fetch_tests::place::{Place, job, notes};
@@ -71,4 +72,20 @@ fn nothing_is_asked_for_packed_and_no_stranger_is_trusted() {
     let (fetched, _) = place.fetch(&job(&bytes, &[&url]));
     let sentence = fetched.unwrap_err().to_string();
     assert!(sentence.contains(" has no certificate that we trust: "), "{sentence}");
+}
+
+#[test]
+fn a_signed_address_of_a_kilobyte_is_followed() {
+    let to = format!("/store?signature={}", "%2B".repeat(1000));
+    let location = to.clone();
+    let script = Box::new(move |number, _: &_, wire: &mut Wire| match number {
+        0 => wire.say(format!("HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n")),
+        _ => wire.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"),
+    });
+    let ca = Ca::new(&["127.0.0.1"]).unwrap();
+    let server = Hostile::start("127.0.0.1", Some(ca.server().unwrap()), script).unwrap();
+    let place = Place::new(PROGRAM, &ca.pem).unwrap();
+    let (fetched, _) = place.fetch(&job(b"12345", &[&server.url("five")]));
+    fetched.and_then(|fetched| fetched.by_reading()).unwrap();
+    assert_eq!(server.asked().iter().map(|asked| asked.path.as_str()).collect::<Vec<_>>(), ["/five", &to]);
 }
