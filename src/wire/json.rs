@@ -2,7 +2,7 @@
 //!
 //! `serde-json-core`, which does the reading, is made for small devices: it jumps over what it does not want without
 //! looking, takes `[,1]` for a list, and calls itself for each bracket, so that brackets alone could exhaust the stack.
-//! None of that is left once a document has passed here.
+//! None of that is left once a document has passed here. Which keys and values there may be is for whoever asks ([`Expect`]).
 
 use core::fmt;
 use core::str::from_utf8;
@@ -45,6 +45,8 @@ pub enum Why {
     Number,
     /// More than [`MAX_DEPTH`] brackets are open.
     Depth,
+    /// Who wanted something else knows.
+    Refused,
 }
 
 impl fmt::Display for NotJson {
@@ -60,6 +62,7 @@ impl fmt::Display for NotJson {
             Why::Separator => "there is neither a comma nor the closing bracket",
             Why::Text => "a text has a control character or an unknown escape",
             Why::Number => "a number is malformed",
+            Why::Refused => "nobody wants what is there",
             Why::Depth => return write!(f, "at byte {}: more than {MAX_DEPTH} brackets are open", self.at),
         };
         write!(f, "at byte {}: {why}", self.at)
@@ -68,8 +71,46 @@ impl fmt::Display for NotJson {
 
 /// Whether these bytes are one JSON value and nothing else.
 pub fn check(bytes: &[u8]) -> Result<(), NotJson> {
+    struct Anything;
+    impl Expect for Anything {}
+    walk(bytes, &mut Anything)
+}
+
+/// What somebody wants to find in a document: told of each thing as it comes, it may refuse it, which ends the walk.
+pub trait Expect {
+    /// A key, as it is written between its quotes.
+    fn key(&mut self, _key: &[u8]) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    /// What begins with this byte where a value must be.
+    fn value(&mut self, _first: u8) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    /// A number, whole.
+    fn number(&mut self, _number: &[u8]) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    /// The end of an object.
+    fn close_object(&mut self) {}
+}
+
+/// A thing that is not wanted.
+#[derive(Debug)]
+pub struct Refused;
+
+impl From<Refused> for Why {
+    fn from(_: Refused) -> Why {
+        Why::Refused
+    }
+}
+
+/// Goes through a document once, and says what is in it.
+pub fn walk(bytes: &[u8], expect: &mut dyn Expect) -> Result<(), NotJson> {
     from_utf8(bytes).map_err(|error| NotJson { at: error.valid_up_to(), why: Why::Encoding })?;
-    let mut text = Text { bytes, at: 0 };
+    let mut text = Text { bytes, at: 0, expect };
     text.check().map_err(|why| NotJson { at: text.at, why })
 }
 
@@ -82,6 +123,7 @@ enum Open {
 struct Text<'b> {
     bytes: &'b [u8],
     at: usize,
+    expect: &'b mut dyn Expect,
 }
 
 impl Text<'_> {
@@ -102,7 +144,9 @@ impl Text<'_> {
 
     /// Reads a value up to its end; of a list or an object, up to its first value, or to the bracket that closes it.
     fn begin_value(&mut self) -> Result<Option<(Open, bool)>, Why> {
-        match self.skip_white().ok_or(Why::End)? {
+        let first = self.skip_white().ok_or(Why::End)?;
+        self.expect.value(first)?;
+        match first {
             b'{' => {
                 self.step();
                 let closed = self.skip_white() == Some(b'}');
@@ -131,7 +175,12 @@ impl Text<'_> {
                 (None, None) => return Ok(true),
                 (None, Some(_)) => return Err(Why::Rest),
                 (Some(_), None) => return Err(Why::End),
-                (Some(Open::Object), Some(b'}')) | (Some(Open::List), Some(b']')) => {
+                (Some(Open::Object), Some(b'}')) => {
+                    self.step();
+                    open.pop();
+                    self.expect.close_object();
+                }
+                (Some(Open::List), Some(b']')) => {
                     self.step();
                     open.pop();
                 }
@@ -156,7 +205,11 @@ impl Text<'_> {
             Some(_) => return Err(Why::Key),
             None => return Err(Why::End),
         }
-        if self.read_text()? {
+        let begin = self.at.saturating_add(1);
+        let escaped = self.read_text()?;
+        let key = self.bytes.get(begin..self.at.saturating_sub(1)).unwrap_or_default();
+        self.expect.key(key)?;
+        if escaped {
             return Err(Why::EscapedKey);
         }
         match self.skip_white() {
@@ -201,6 +254,7 @@ impl Text<'_> {
     }
 
     fn read_number(&mut self) -> Result<(), Why> {
+        let begin = self.at;
         self.skip_if(|byte| byte == b'-');
         if !self.skip_if(|byte| byte == b'0') {
             self.read_digits()?;
@@ -213,7 +267,10 @@ impl Text<'_> {
             self.read_digits()?;
         }
         // `01` and `1x`.
-        if self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric()) { Err(Why::Number) } else { Ok(()) }
+        if self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(Why::Number);
+        }
+        Ok(self.expect.number(self.bytes.get(begin..self.at).unwrap_or_default())?)
     }
 
     fn read_digits(&mut self) -> Result<(), Why> {

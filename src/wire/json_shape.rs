@@ -1,6 +1,7 @@
 //! Whether a JSON document has the keys, and at each the kind of value, that a table allows; what it has not is named by its
 //! path. The reader behind it ([`serde_json_core`]) refuses the same documents, but cannot say where.
 
+use crate::json::{Expect, NotJson, Refused, Why, walk};
 use crate::network::cut;
 use core::fmt;
 use heapless::String;
@@ -61,105 +62,93 @@ impl fmt::Display for Kind {
 
 /// Looks through a document.
 pub fn check(json: &[u8], table: &Table) -> Result<(), Fault> {
-    let mut reader = Reader { rest: json, table, seen: 0 };
-    let outcome = reader.object(&Path::new()).and_then(|()| if reader.peek().is_none() { Ok(()) } else { BROKEN });
-    outcome.map_err(|fault| {
-        let here = json.len().saturating_sub(reader.rest.len());
-        if matches!(fault, Fault::Broken(_)) { Fault::Broken(here) } else { fault }
-    })
+    let mut shape = Shape { table, seen: 0, within: Path::new(), awaits: Awaits::Document, fault: None };
+    let walked = walk(json, &mut shape);
+    match (walked, shape.fault) {
+        (Ok(()), _) => Ok(()),
+        (Err(NotJson { why: Why::Refused, .. }), Some(fault)) => Err(fault),
+        (Err(NotJson { at, .. }), _) => Err(Fault::Broken(at)),
+    }
 }
 
-/// The place is filled in where it is known.
-const BROKEN: Result<(), Fault> = Err(Fault::Broken(0));
-
-struct Reader<'j> {
-    rest: &'j [u8],
-    table: &'j Table,
+/// How far the walk has come.
+struct Shape<'t> {
+    table: &'t Table,
     /// A bit for each row of the table.
     seen: u32,
+    /// The path of the object that is open.
+    within: Path,
+    awaits: Awaits,
+    fault: Option<Fault>,
 }
 
-impl<'j> Reader<'j> {
-    /// Goes no deeper than the table does.
-    fn object(&mut self, path: &Path) -> Result<(), Fault> {
-        self.list(b'{', b'}', |reader| {
-            let key = reader.text()?;
-            let path = join(path, key);
-            reader.take(b':')?;
-            let row = reader.table.iter().zip(0u32..).find(|((known, _), _)| *known == path.as_str());
-            let Some(((_, kind), row)) = row else { return Err(Fault::Unknown(path)) };
-            let bit = 1u32.checked_shl(row).unwrap_or(0);
-            if reader.seen & bit != 0 {
-                return Err(Fault::Twice(path));
-            }
-            reader.seen |= bit;
-            reader.value(*kind, path)
-        })
-    }
+/// What may come next where a value comes.
+enum Awaits {
+    /// The object that is the document.
+    Document,
+    /// The value at a key.
+    Value(Path, Kind),
+    /// The texts of a list.
+    Items(Path),
+}
 
-    fn value(&mut self, kind: Kind, path: Path) -> Result<(), Fault> {
-        match (kind, self.peek()) {
-            (Kind::Object, Some(b'{')) => self.object(&path),
-            (Kind::Text, Some(b'"')) => self.text().map(drop),
-            (Kind::Number, Some(b'0'..=b'9')) => {
-                let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                self.rest = self.rest.get(digits..).unwrap_or_default();
-                match self.peek() {
-                    Some(b',' | b'}') => Ok(()),
-                    _ => Err(Fault::Not(path, kind)),
-                }
-            }
-            (Kind::Texts, Some(b'[')) => self.list(b'[', b']', |reader| match reader.peek() {
-                Some(b'"') => reader.text().map(drop),
-                _ => Err(Fault::Not(path.clone(), kind)),
-            }),
-            _ => Err(Fault::Not(path, kind)),
+impl Shape<'_> {
+    fn refuse(&mut self, fault: Option<Fault>) -> Result<(), Refused> {
+        self.fault = fault;
+        Err(Refused)
+    }
+}
+
+impl Expect for Shape<'_> {
+    fn key(&mut self, key: &[u8]) -> Result<(), Refused> {
+        let path = join(&self.within, key);
+        let row = self.table.iter().zip(0u32..).find(|((known, _), _)| *known == path.as_str());
+        // A dot in a key would look like an object.
+        let Some(((_, kind), row)) = row.filter(|_| !key.contains(&b'.')) else {
+            return self.refuse(Some(Fault::Unknown(path)));
+        };
+        let bit = 1u32.checked_shl(row).unwrap_or(0);
+        if self.seen & bit != 0 {
+            return self.refuse(Some(Fault::Twice(path)));
         }
+        self.seen |= bit;
+        self.awaits = Awaits::Value(path, *kind);
+        Ok(())
     }
 
-    fn list(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.take(open)?;
-        if self.peek() == Some(close) {
-            return self.take(close);
-        }
-        loop {
-            item(self)?;
-            match self.peek() {
-                Some(b',') => self.take(b',')?,
-                _ => return self.take(close),
-            }
-        }
-    }
-
-    /// What stands between quotes, escapes and all.
-    fn text(&mut self) -> Result<&'j [u8], Fault> {
-        self.take(b'"')?;
-        let mut escaped = false;
-        let end = self.rest.iter().position(|&byte| {
-            let is_end = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            is_end
-        });
-        let (text, rest) = end.and_then(|end| self.rest.split_at_checked(end)).ok_or(Fault::Broken(0))?;
-        self.rest = rest;
-        self.take(b'"').map(|()| text)
-    }
-
-    fn take(&mut self, wanted: u8) -> Result<(), Fault> {
-        match (self.peek(), self.rest) {
-            (Some(found), [_, rest @ ..]) if found == wanted => {
-                self.rest = rest;
+    /// No object is deeper than the table.
+    fn value(&mut self, first: u8) -> Result<(), Refused> {
+        match (&self.awaits, first) {
+            (Awaits::Document, b'{')
+            | (Awaits::Value(_, Kind::Text), b'"')
+            | (Awaits::Value(_, Kind::Number), b'0'..=b'9')
+            | (Awaits::Items(_), b'"') => Ok(()),
+            (Awaits::Value(path, Kind::Object), b'{') => {
+                self.within = path.clone();
                 Ok(())
             }
-            _ => BROKEN,
+            (Awaits::Value(path, Kind::Texts), b'[') => {
+                self.awaits = Awaits::Items(path.clone());
+                Ok(())
+            }
+            (Awaits::Document, _) => self.refuse(None),
+            (Awaits::Value(path, kind), _) => self.refuse(Some(Fault::Not(path.clone(), *kind))),
+            (Awaits::Items(path), _) => self.refuse(Some(Fault::Not(path.clone(), Kind::Texts))),
         }
     }
 
-    /// The next byte that is no white space.
-    fn peek(&mut self) -> Option<u8> {
-        let space = self.rest.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
-        self.rest = self.rest.get(space..).unwrap_or_default();
-        self.rest.first().copied()
+    fn number(&mut self, number: &[u8]) -> Result<(), Refused> {
+        match &self.awaits {
+            Awaits::Value(path, kind) if !number.iter().all(u8::is_ascii_digit) => {
+                self.refuse(Some(Fault::Not(path.clone(), *kind)))
+            }
+            Awaits::Document | Awaits::Value(..) | Awaits::Items(_) => Ok(()),
+        }
+    }
+
+    fn close_object(&mut self) {
+        let outer = self.within.rfind('.').unwrap_or(0);
+        self.within.truncate(outer);
     }
 }
 
@@ -215,7 +204,11 @@ mod tests {
             (r#"{"a":{},}"#, "it is not JSON from byte 8 on"),
             (r#"{"a":{}} x"#, "it is not JSON from byte 9 on"),
             (r#"{"l":["x" "y"]}"#, "it is not JSON from byte 10 on"),
-            (r#"{"a"#, "it is not JSON from byte 2 on"),
+            (r#"{"a"#, "it is not JSON from byte 3 on"),
+            (r#"{"a":{},"a.n":1}"#, "a.n is unknown"),
+            (r#"{"a":{"n":01}}"#, "it is not JSON from byte 11 on"),
+            (r#"{"a":{"t":"\x"}}"#, "it is not JSON from byte 12 on"),
+            (r#"{"a":{"n":}}"#, "a.n is not a number of digits alone"),
         ] {
             assert_eq!(check(json.as_bytes(), TABLE).unwrap_err().to_string(), want, "{json}");
         }
