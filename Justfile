@@ -16,7 +16,7 @@ small_ring := "-Wl,--defsym=" + ring + "p256_point_mul_base_vartime=" + ring + "
 built := "target" / TARGET / "init"
 dock0 := "target/debug/dock0"
 # The most bytes an initrd may have; the build fails above it.
-initrd_budget := "1250000"
+initrd_budget := "1015000"
 
 # What can be done
 default:
