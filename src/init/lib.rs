@@ -12,6 +12,7 @@ pub mod handover;
 pub mod image;
 pub mod install;
 pub mod kernel_fs;
+pub mod lines;
 pub mod log;
 pub mod net;
 pub mod orders;

@@ -2,7 +2,7 @@
 
 use super::job::{MAX_VALIDATOR, Url, What};
 use super::mirrors::Fault;
-use super::report::{is_printable, printable};
+use crate::lines::{is_printable, printable};
 use heapless::String;
 use ureq::http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED,

@@ -2,10 +2,11 @@
 
 use super::child::DESTINATION;
 use super::job::{Job, MAX_VALIDATOR, What};
-use super::report::{Line, Lines};
+use super::report::Line;
 use super::verified::{self, Verified};
 use super::{NAME, fetched};
 use crate::failure::{Doing, Failure};
+use crate::lines::{Lines, Nonsense};
 use crate::sys;
 use heapless::String as Bounded;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -160,11 +161,13 @@ impl Session<'_> {
             if count == 0 {
                 break;
             }
-            let heard = lines.take(bytes.get(..count).unwrap_or_default(), &mut |line| self.hear(line));
+            let heard = lines.take(bytes.get(..count).unwrap_or_default(), &mut |line| {
+                Line::parse(line).map(|line| self.hear(line)).ok_or(Nonsense)
+            });
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            heard.map_err(|_| self.nonsense())?;
+            heard.map_err(|Nonsense| self.nonsense())?;
         }
         Ok(())
     }

@@ -2,11 +2,9 @@
 //! now, so that its lines are parsed as such: bounded, digits, printable text.
 
 use super::job::MAX_VALIDATOR;
+use crate::lines::{MAX_LINE, is_printable, number, printable};
 use heapless::String;
 use std::fmt;
-
-/// The longest line, in bytes, without its end.
-pub const MAX_LINE: usize = 2048;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,49 +63,6 @@ impl fmt::Display for Line {
     }
 }
 
-/// Digits and nothing else: no sign, no blank.
-fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-/// Printable ASCII and blanks: what a terminal does not obey.
-pub fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-}
-
-/// A text as a line may hold it: what is not printable is replaced, and what is too long cut off.
-pub fn printable(text: &str) -> std::string::String {
-    const ROOM: usize = MAX_LINE - 16;
-    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).take(ROOM).collect()
-}
-
-/// Cuts a stream into lines, whatever pieces it comes in.
-#[derive(Default)]
-pub struct Lines {
-    begun: std::vec::Vec<u8>,
-}
-
-/// The stream is no report.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Nonsense;
-
-impl Lines {
-    /// Takes the next bytes and hands on each line that is whole by then. What is no line ends it.
-    pub fn take(&mut self, bytes: &[u8], told: &mut dyn FnMut(Line)) -> Result<(), Nonsense> {
-        for byte in bytes {
-            if *byte == b'\n' {
-                told(Line::parse(&self.begun).ok_or(Nonsense)?);
-                self.begun.clear();
-            } else if self.begun.len() < MAX_LINE {
-                self.begun.push(*byte);
-            } else {
-                return Err(Nonsense);
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,21 +106,5 @@ mod tests {
         }
         let long = [&b"durable 1 "[..], &[b'v'; 65]].concat();
         assert_eq!(Line::parse(&long), None);
-    }
-
-    #[test]
-    fn lines_come_in_any_pieces_and_end_where_they_are_none() {
-        let stream = b"mirror 0\nat 5\ndone 5\n";
-        for size in 1..stream.len() {
-            let (mut lines, mut told) = (Lines::default(), Vec::new());
-            for piece in stream.chunks(size) {
-                lines.take(piece, &mut |line| told.push(line)).unwrap();
-            }
-            assert_eq!(told, [Line::Mirror(0), Line::At(5), Line::Done(5)], "{size}");
-        }
-        let mut told = Vec::new();
-        assert_eq!(Lines::default().take(b"at 1\nat -1\nat 2\n", &mut |line| told.push(line)), Err(Nonsense));
-        assert_eq!(told, [Line::At(1)]);
-        assert_eq!(Lines::default().take(&vec![b'x'; 1 << 20], &mut |_| ()), Err(Nonsense));
     }
 }

@@ -4,8 +4,8 @@
 //! It is only a hint: whoever resumes reads those bytes and hashes them again.
 
 use super::job::{Have, Job, MAX_VALIDATOR, Url, What};
-use super::report::is_printable;
 use crate::failure::{Doing, Failure};
+use crate::lines::is_printable;
 use heapless::{String, Vec};
 use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
