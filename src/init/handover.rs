@@ -30,7 +30,7 @@ pub fn is_in_memory(path: &str) -> rustix::io::Result<bool> {
     const RAMFS_MAGIC: u32 = 0x8584_58f6;
     const TMPFS_MAGIC: u32 = 0x0102_1994;
     let kind = rustix::fs::statfs(path)?.f_type;
-    Ok([RAMFS_MAGIC, TMPFS_MAGIC].iter().any(|&magic| kind == magic.into()))
+    Ok([RAMFS_MAGIC, TMPFS_MAGIC].iter().any(|&magic| kind == i64::from(magic)))
 }
 
 /// Whether the new root has this program and what it needs to start.

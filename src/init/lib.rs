@@ -4,6 +4,7 @@
 
 pub mod admit;
 pub mod boot_partition;
+pub mod child_process;
 pub mod command;
 pub mod device;
 pub mod failure;
@@ -18,6 +19,7 @@ pub mod net;
 pub mod orders;
 pub mod overlay;
 pub mod places;
+pub mod receive;
 pub mod rescue;
 pub mod role;
 pub mod sandbox;

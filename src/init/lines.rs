@@ -57,7 +57,11 @@ mod tests {
         for size in 1..stream.len() {
             let (mut lines, mut told) = (Lines::default(), Vec::new());
             for piece in stream.chunks(size) {
-                lines.take(piece, &mut |line| Ok(told.push(line.to_vec()))).unwrap();
+                let mut tell = |line: &[u8]| {
+                    told.push(line.to_vec());
+                    Ok(())
+                };
+                lines.take(piece, &mut tell).unwrap();
             }
             assert_eq!(told, [&b"mirror 0"[..], b"", b"done 5"], "{size}");
         }

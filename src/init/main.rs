@@ -9,7 +9,7 @@ use init::failure::Failure;
 use init::role::Role;
 use init::stopwatch::Stopwatch;
 use init::{
-    command, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, rescue, scratch, shell,
+    command, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue, scratch, shell,
 };
 use menagerie::{Listing, Selection, newest_with_root};
 use std::convert::Infallible;
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Role::Menagerie(words) => command::run(words),
         Role::Fetch(words) => fetch::child::run(words),
         Role::Network(words) => net::child::run(words),
+        Role::Receive(words) => receive::child::run(words),
         Role::Nobody => {
             eprintln!(
                 "init: this boots a virtual machine and runs only as its PID 1; nothing was done (init menagerie is for you)"

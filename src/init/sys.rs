@@ -111,23 +111,27 @@ pub fn read_start(file: &File, length: usize) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Lets the child of a command have a file of ours as this descriptor, which must be above 2 and not be taken here, and none
-/// of those above it.
-pub fn hand_over(command: &mut Command, file: OwnedFd, descriptor: RawFd) {
-    let others = descriptor.unsigned_abs() + 1;
+/// Lets the child of a command have files of ours as descriptors from this one on, and none of those above them.
+pub fn hand_over(command: &mut Command, files: Vec<OwnedFd>, first: RawFd) {
+    let others = first.unsigned_abs().saturating_add(u32::try_from(files.len()).unwrap_or(u32::MAX));
+    let mut copies = vec![-1; files.len()];
     let install = move || {
-        match file.as_raw_fd() == descriptor {
-            // It stands there already, and only has to outlive the exec.
-            true => rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?,
+        // Behind all the places first: a file may stand where another one belongs.
+        for (file, copy) in files.iter().zip(&mut copies) {
+            // SAFETY: fcntl takes numbers. The copy is the child's alone, and is closed below.
+            *copy = unsafe { nix::libc::fcntl(file.as_raw_fd(), nix::libc::F_DUPFD_CLOEXEC, others) };
+            system_call((*copy).into())?;
+        }
+        for (copy, place) in copies.iter().zip(first..) {
             // SAFETY: dup2 takes two numbers. The target is the child's own copy of the table; nothing here owns it.
-            false => system_call(unsafe { nix::libc::dup2(file.as_raw_fd(), descriptor) }.into()).map(drop)?,
+            system_call(unsafe { nix::libc::dup2(*copy, place) }.into())?;
         }
         // SAFETY: close_range takes three numbers, and with this flag closes nothing before the exec.
         let closed =
             unsafe { nix::libc::syscall(nix::libc::SYS_close_range, others, u32::MAX, nix::libc::CLOSE_RANGE_CLOEXEC) };
         Ok(system_call(closed).map(drop)?)
     };
-    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    // SAFETY: between fork and exec the closure makes system calls and allocates nothing.
     unsafe { command.pre_exec(install) };
 }
 

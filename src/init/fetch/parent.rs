@@ -5,6 +5,7 @@ use super::job::{Job, MAX_VALIDATOR, What};
 use super::report::Line;
 use super::verified::{self, Verified};
 use super::{NAME, fetched};
+use crate::child_process::ChildProcess;
 use crate::failure::{Doing, Failure};
 use crate::lines::{Lines, Nonsense};
 use crate::sys;
@@ -16,13 +17,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 pub use fetched::{Checked, Fetched};
 
-/// How long a child that was killed may take to be gone; a disk that does not answer holds it.
-const LAST_BREATH: Duration = Duration::from_secs(10);
 /// How long a child may take to end of itself after its last line.
 const GRACE: Duration = Duration::from_millis(500);
 /// How many notes are handed on: two for each MiB of a large artifact over a line that drops all the time. A child that has
@@ -62,10 +61,10 @@ pub fn fetch(job: &Job, destination: File, terms: &Terms, tell: &mut dyn FnMut(P
     let deadline = Instant::now() + terms.deadline;
     let mut session =
         Session { job: &job, file: &destination, mirror: 0, notes: 0, verdict: None, failure: None, tell };
-    let mut running = start(&job, &destination, terms)?;
-    let ended = session.listen(&mut running, deadline);
+    let mut child = start(&job, &destination, terms)?;
+    let ended = session.listen(&mut child, deadline);
     // Whatever it said, it is gone before anybody looks at the file.
-    let status = running.end(if ended.is_ok() { GRACE } else { Duration::ZERO });
+    let status = child.end(if ended.is_ok() { GRACE } else { Duration::ZERO });
     ended.and_then(|()| session.verdict(status?))?;
     Ok(Fetched::new(job.what, job.name, destination))
 }
@@ -83,7 +82,7 @@ fn taken_up(job: &Job, destination: &File) -> Result<Job, Failure> {
     Ok(Job { have, ..job.clone() })
 }
 
-fn start(job: &Job, destination: &File, terms: &Terms) -> Result<Running, Failure> {
+fn start(job: &Job, destination: &File, terms: &Terms) -> Result<ChildProcess, Failure> {
     let doing = || format!("starting the child that fetches {}", job.name);
     let order = job.to_bytes().map_err(|why| Failure::new(format!("{}: {why}", doing())))?;
     let program = terms.program.map_or_else(|| PathBuf::from("/proc/self/exe"), Path::to_path_buf);
@@ -91,50 +90,15 @@ fn start(job: &Job, destination: &File, terms: &Terms) -> Result<Running, Failur
     command.arg0(NAME).arg(std::process::id().to_string()).args(terms.ca);
     command.env_clear().current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    sys::hand_over(&mut command, destination.try_clone().doing(doing)?.into(), DESTINATION);
-    let mut running = Running(command.spawn().doing(doing)?);
-    let mut stdin = running.0.stdin.take().ok_or_else(|| Failure::new(doing()))?;
+    sys::hand_over(&mut command, vec![destination.try_clone().doing(doing)?.into()], DESTINATION);
+    let mut child = ChildProcess::start(&mut command, format!("fetches {}", job.name))?;
     // An order is shorter than what a pipe holds: this waits for nobody.
-    match stdin.write_all(&order) {
+    match child.input()?.write_all(&order) {
         // It has ended already; its last words or the way it ended say why.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => written.doing(doing)?,
     }
-    Ok(running)
-}
-
-/// A child that does not outlive this value.
-struct Running(Child);
-
-impl Running {
-    /// Waits that long for it to end, then kills it. It is reaped in any case.
-    fn end(&mut self, grace: Duration) -> Result<ExitStatus, Failure> {
-        let doing = || "ending the child that fetches".to_string();
-        if let Some(status) = self.wait(grace)? {
-            return Ok(status);
-        }
-        self.0.kill().doing(doing)?;
-        self.wait(LAST_BREATH)?.ok_or_else(|| {
-            Failure::new(format!("{}: it is killed and not gone after {} s", doing(), LAST_BREATH.as_secs()))
-        })
-    }
-
-    fn wait(&mut self, patience: Duration) -> Result<Option<ExitStatus>, Failure> {
-        let deadline = Instant::now() + patience;
-        loop {
-            match self.0.try_wait().doing(|| "waiting for the child that fetches".into())? {
-                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
-                status => return Ok(status),
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Worst case: it stays, as a process that does nothing any more. After a proper end this does nothing.
-        self.end(Duration::ZERO).map(drop).unwrap_or_default();
-    }
+    Ok(child)
 }
 
 /// What is heard from a child.
@@ -150,8 +114,8 @@ struct Session<'s> {
 
 impl Session<'_> {
     /// Hears the child out, until its verdict, its end or the deadline.
-    fn listen(&mut self, running: &mut Running, deadline: Instant) -> Result<(), Failure> {
-        let Some(mut stdout) = running.0.stdout.take() else { return Ok(()) };
+    fn listen(&mut self, child: &mut ChildProcess, deadline: Instant) -> Result<(), Failure> {
+        let mut stdout = child.output()?;
         let mut lines = Lines::default();
         let mut bytes = vec![0; 4096];
         while self.verdict.is_none() {

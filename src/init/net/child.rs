@@ -97,7 +97,7 @@ fn keep(session: &mut Session, end: &impl AsFd) -> Result<(), Failure> {
 }
 
 /// As poll(2) takes it, at most an hour.
-pub(super) fn timespec(left: Duration) -> Timespec {
+pub fn timespec(left: Duration) -> Timespec {
     let left = left.min(Duration::from_secs(3600));
     Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() }
 }

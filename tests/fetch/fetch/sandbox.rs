@@ -15,8 +15,8 @@ fn attempt(what: &str) -> (Output, tempfile::NamedTempFile) {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new(PROGRAM);
     command.args(["jail", what, &std::process::id().to_string()]);
-    sys::hand_over(&mut command, file.reopen().unwrap().into(), 3);
-    sys::hand_over(&mut command, File::open("/etc/passwd").unwrap().into(), 9);
+    sys::hand_over(&mut command, vec![file.reopen().unwrap().into()], 3);
+    sys::hand_over(&mut command, vec![File::open("/etc/passwd").unwrap().into()], 9);
     (command.output().unwrap(), file)
 }
 

@@ -1,0 +1,165 @@
+//! PID 1's wait for a configuration: who this VM is, the network, the socket, and all of it down again.
+
+use super::identity::{self, Identity};
+use super::parent::{LIFE, Receiver, Terms};
+use super::reception::{Ended, Office, Stored, Undone, addresses, receive};
+use crate::config;
+use crate::failure::Failure;
+use crate::install::{self, read_settings, set_clock};
+use crate::log::{note, say};
+use crate::net::parent::Network;
+use crate::rescue;
+use crate::store::Disk;
+use rustix::system::RebootCommand;
+use std::fs::File;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use wire::network::Names;
+use wire::settings::Settings;
+
+/// How long the network may take to come up before it is begun anew.
+const NETWORK: Duration = Duration::from_secs(120);
+/// The pause before it all begins anew, after the first failure and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// What is waited for, and what is told meanwhile.
+pub struct Wait<'w> {
+    /// The boot partition.
+    pub boot: &'w Disk,
+    /// Where the configuration is stored: the boot partition, or a place in memory.
+    pub store: &'w Disk,
+    /// The release that boots, and its id.
+    pub release: (String, String),
+    /// After so long it goes on without.
+    pub patience: Option<Duration>,
+}
+
+/// Waits for an operator's configuration: whether one was stored. Whatever goes wrong meanwhile is begun anew: a VM that waits
+/// stays reachable.
+pub fn wait_for_config(wait: &Wait) -> Result<bool, Failure> {
+    // It takes as long as it takes.
+    rescue::hold_watch(true);
+    let waited = try_to_wait(wait);
+    rescue::hold_watch(false);
+    waited
+}
+
+fn try_to_wait(wait: &Wait) -> Result<bool, Failure> {
+    let until = wait.patience.map(|patience| Instant::now() + patience);
+    let (settings, identity) = (read_settings(wait.boot)?, identity::find_or_make(wait.boot)?);
+    set_clock(wait.boot, &|line| say!("{line}"))?;
+    let mut pause = PAUSE.0;
+    loop {
+        match wait_once(wait, &settings, &identity, until) {
+            Ok(Ended::Stored) => return Ok(true),
+            Ok(Ended::TimeOver) => {
+                say!("nobody has pushed a configuration in time: going on without");
+                return Ok(false);
+            }
+            Ok(Ended::Reboot) => rescue::leave(RebootCommand::Restart, "an operator wants a reboot"),
+            Ok(Ended::Installed) => rescue::leave(RebootCommand::Restart, "rebooting into the release that was pushed"),
+            Err(failure) => note!("{failure}; waiting for a configuration again in {} s", pause.as_secs()),
+        }
+        let left = until.map_or(pause, |until| until.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Ok(false);
+        }
+        sleep(pause.min(left));
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
+    let left = until.map_or(NETWORK, |until| until.saturating_duration_since(Instant::now()).min(NETWORK));
+    let mut wanted = install::boot::wanted_network(settings)?;
+    wanted.names = Names::Unneeded;
+    let network = Network::bring_up(&wanted, "/", left)?;
+    let mut desk = Desk { wait, settings, network, offer: None };
+    let ended = listen(&mut desk, identity, until);
+    if let Err(failure) = desk.network.take_down() {
+        // Worst case: the root finds an interface that is up and has an address.
+        note!("{failure}");
+    }
+    ended
+}
+
+fn listen(desk: &mut Desk, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
+    let terms = Terms {
+        program: None,
+        port: desk.settings.config.port,
+        life: LIFE,
+        certificate: &identity.certificate,
+        key: &identity.key,
+        operators: identity.operators.as_deref(),
+    };
+    let mut receiver = Receiver::start(&terms, &|text| note!("{text}"))?;
+    desk.introduce(&mut receiver)?;
+    let ended = receive(&mut receiver, desk, until)?;
+    // It has said all that it had to say.
+    receiver.end()?;
+    Ok(ended)
+}
+
+/// Does what operators want.
+struct Desk<'d> {
+    wait: &'d Wait<'d>,
+    settings: &'d Settings,
+    network: Network,
+    /// What was believed last.
+    offer: Option<install::Offer>,
+}
+
+impl Desk<'_> {
+    /// Says on the console and to whoever asks who this is.
+    fn introduce(&self, receiver: &mut Receiver) -> Result<(), Failure> {
+        let (release, id) = &self.wait.release;
+        let addresses = addresses(&self.network);
+        let failure = rescue::last_failure(self.wait.boot)?;
+        let config = config::sha256(self.wait.store)?;
+        let port = receiver.port;
+        say!("waiting for a configuration on port {port} of {addresses}");
+        say!("push it with: dock0 push --fingerprint {} NAME={}", receiver.fingerprint, with_port(&addresses, port));
+        let fingerprint = receiver.fingerprint.clone();
+        for (name, value) in [
+            ("release", release),
+            ("id", id),
+            ("config", &config.unwrap_or_default()),
+            ("addresses", &addresses),
+            ("failure", &failure.unwrap_or_default()),
+            ("fingerprint", &fingerprint),
+            ("version", &env!("CARGO_PKG_VERSION").to_string()),
+        ] {
+            receiver.set(name, value)?;
+        }
+        Ok(())
+    }
+}
+
+impl Office for Desk<'_> {
+    fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
+        say!("storing a configuration");
+        config::take(self.wait.store, bundle)
+    }
+
+    fn believe(&mut self, manifest: File, signature: File) -> Result<String, Undone> {
+        let offer = install::Offer::of(manifest, signature).map_err(Undone::Failed)?;
+        let release = install::preview(self.wait.boot, &offer, self.settings).map_err(Undone::Refused)?;
+        self.offer = Some(offer);
+        Ok(release)
+    }
+
+    fn install(&mut self, say: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+        todo!()
+    }
+
+    fn network(&mut self) -> Option<&mut Network> {
+        Some(&mut self.network)
+    }
+}
+
+/// The first address, as `dock0 push` takes it.
+fn with_port(addresses: &str, port: u16) -> String {
+    let first = addresses.split(' ').next().unwrap_or_default();
+    let host = if first.contains(':') { format!("[{first}]") } else { first.into() };
+    if port == wire::settings::PORT { host } else { format!("{host}:{port}") }
+}

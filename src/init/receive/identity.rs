@@ -1,0 +1,128 @@
+//! Who this VM is: its key and its certificate on the boot partition, made where there are none, and the operators it
+//! believes.
+
+use super::certificate::{make_certificate, make_key};
+use crate::failure::{Doing, Failure};
+use crate::store::artifact::make_directories;
+use crate::store::{Disk, Files};
+use rustix::io::Errno;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Where they stand; nobody but root may look into it.
+const DIRECTORY: &str = "dock0/identity";
+const KEY: &str = "dock0/identity/vm.key";
+const CERTIFICATE: &str = "dock0/identity/vm.pem";
+/// The CA of those who may push.
+const OPERATORS: &str = "dock0/trust/operators.pem";
+/// The longest key that is read here, in bytes.
+const MAX_KEY: u64 = 64 << 10;
+
+/// Where it all is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// This VM's certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The operators' CA, if there is one.
+    pub operators: Option<PathBuf>,
+    /// Whether the certificate was made just now.
+    pub is_new: bool,
+}
+
+/// Finds it; a key or a certificate that is missing is made.
+pub fn find_or_make(disk: &Disk) -> Result<Identity, Failure> {
+    let root = PathBuf::from(disk.path()?);
+    let is_new = !is_there(disk, CERTIFICATE)?;
+    if is_new {
+        make(disk)?;
+    } else if !is_there(disk, KEY)? {
+        let (certificate, key) = (disk.show(CERTIFICATE), disk.show(KEY));
+        return Err(Failure::new(format!("there is a certificate {certificate}, but no key {key}")));
+    }
+    let operators = operators_are_known(disk)?.then(|| root.join(OPERATORS));
+    Ok(Identity { certificate: root.join(CERTIFICATE), key: root.join(KEY), operators, is_new })
+}
+
+/// Whether there is anybody who may push.
+pub fn operators_are_known(disk: &Disk) -> Result<bool, Failure> {
+    is_there(disk, OPERATORS)
+}
+
+fn is_there(disk: &Disk, path: &str) -> Result<bool, Failure> {
+    match disk.look(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error).doing(|| format!("looking for {}", disk.show(path))),
+    }
+}
+
+/// The key comes first: a certificate is never without one, and power may go in between.
+fn make(disk: &Disk) -> Result<(), Failure> {
+    if !is_there(disk, DIRECTORY)? {
+        make_directories(disk, DIRECTORY)?;
+        disk.set_mode(DIRECTORY, 0o700).doing(|| format!("closing {}", disk.show(DIRECTORY)))?;
+    }
+    if !is_there(disk, KEY)? {
+        write(disk, KEY, &make_key()?)?;
+    }
+    let mut key = Vec::new();
+    let doing = || format!("reading {}", disk.show(KEY));
+    disk.open(KEY).doing(doing)?.take(MAX_KEY).read_to_end(&mut key).doing(doing)?;
+    write(disk, CERTIFICATE, &make_certificate(&key)?)
+}
+
+fn write(disk: &Disk, path: &str, text: &str) -> Result<(), Failure> {
+    let (new, doing) = (format!("{path}.new"), || format!("writing {}", disk.show(path)));
+    match disk.remove_file(&new) {
+        Err(Errno::NOENT) => {}
+        removed => removed.doing(doing)?,
+    }
+    let mut file = disk.create(&new, 0).doing(doing)?;
+    disk.write(&mut file, text.as_bytes()).and_then(|()| disk.finish(file)).doing(doing)?;
+    disk.rename(&new, path).and_then(|()| disk.sync_directory(DIRECTORY)).doing(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_missing_is_made_and_what_is_there_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Disk::open(root.path().to_str().unwrap()).unwrap();
+        let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
+        fs::create_dir_all(root.path().join(DIRECTORY)).unwrap();
+        fs::write(root.path().join("dock0/identity/vm.key.new"), "half a").unwrap();
+        let first = find_or_make(&disk).unwrap();
+        let (key, certificate) = (read(KEY), read(CERTIFICATE));
+        assert_eq!((first.is_new, first.operators), (true, None));
+        assert_eq!(fs::metadata(root.path().join(KEY)).unwrap().permissions().mode() & 0o777, 0o600);
+
+        fs::create_dir_all(root.path().join("dock0/trust")).unwrap();
+        fs::write(root.path().join(OPERATORS), "").unwrap();
+        let second = find_or_make(&disk).unwrap();
+        assert_eq!((second.is_new, second.operators), (false, Some(root.path().join(OPERATORS))));
+        assert_eq!((read(KEY), read(CERTIFICATE)), (key.clone(), certificate));
+
+        // Power was cut between the two: the key that may be known already is kept.
+        fs::remove_file(root.path().join(CERTIFICATE)).unwrap();
+        assert!(find_or_make(&disk).unwrap().is_new);
+        assert_eq!(read(KEY), key);
+
+        fs::remove_file(root.path().join(KEY)).unwrap();
+        let failure = find_or_make(&disk).unwrap_err().to_string();
+        assert!(failure.contains("/dock0/identity/vm.pem, but no key "), "{failure}");
+    }
+
+    #[test]
+    fn a_directory_that_is_made_is_closed() {
+        let root = tempfile::tempdir().unwrap();
+        find_or_make(&Disk::open(root.path().to_str().unwrap()).unwrap()).unwrap();
+        let mode = fs::metadata(root.path().join(DIRECTORY)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}
