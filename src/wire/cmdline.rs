@@ -30,12 +30,17 @@ pub const MAX_SECONDS: u32 = 86_400;
 /// An absolute path of at most 255 bytes.
 pub type Path = String<255>;
 
-/// Whether `config/templates` is laid over the root: `dock0.config=`.
+/// Whether `config/templates` is laid over the root, and waited for: `dock0.config=`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConfigPolicy {
-    /// If it is there.
+    /// If it is there; if it is not, it is waited for.
     #[default]
     Auto,
+    /// A new one is waited for.
+    Wait {
+        /// `wait:SECONDS`: after so many, the one that is there is taken.
+        seconds: Option<u32>,
+    },
     /// Never: the root as its image has it.
     Skip,
 }
@@ -227,7 +232,11 @@ fn config(value: &[u8]) -> Result<ConfigPolicy, BadParameter> {
     match value {
         b"auto" => Ok(ConfigPolicy::Auto),
         b"skip" => Ok(ConfigPolicy::Skip),
-        _ => Err(bad("dock0.config", value, "auto or skip")),
+        b"wait" => Ok(ConfigPolicy::Wait { seconds: None }),
+        value => match value.strip_prefix(b"wait:").and_then(parse_seconds) {
+            Some(seconds) => Ok(ConfigPolicy::Wait { seconds: Some(seconds) }),
+            None => Err(bad("dock0.config", value, "auto, skip, wait or wait:SECONDS (at most 86400)")),
+        },
     }
 }
 

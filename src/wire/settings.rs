@@ -26,6 +26,36 @@ pub struct Settings {
     pub network: Network,
     /// `check`: whether a boot looks for a newer release.
     pub check: Check,
+    /// `config`: how a configuration is taken.
+    pub config: Config,
+}
+
+/// How a configuration is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `port`: the TCP port that is listened on.
+    pub port: u16,
+    /// `store`
+    pub store: Store,
+}
+
+/// The port that operators push to.
+pub const PORT: u16 = 1002;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { port: PORT, store: Store::Disk }
+    }
+}
+
+/// Where a configuration is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// `disk`: on the boot partition.
+    #[default]
+    Disk,
+    /// `memory`: nowhere, so that it has to be pushed at every boot.
+    Memory,
 }
 
 /// Where releases come from, as far as it is settled.
@@ -51,7 +81,7 @@ pub enum Check {
 }
 
 /// Everything that can be set.
-const TABLE: [(&str, Kind); 18] = [
+const TABLE: [(&str, Kind); 21] = [
     ("manifest", Kind::Object),
     ("manifest.url", Kind::Text),
     ("manifest.product", Kind::Text),
@@ -70,6 +100,9 @@ const TABLE: [(&str, Kind); 18] = [
     ("network.ipv6.gateway", Kind::Text),
     ("network.dns", Kind::Texts),
     ("check", Kind::Text),
+    ("config", Kind::Object),
+    ("config.port", Kind::Number),
+    ("config.store", Kind::Text),
 ];
 
 /// Why the settings cannot be used, as a sentence.
@@ -94,7 +127,12 @@ pub fn parse(json: &[u8]) -> Result<Settings, BadSettings> {
     let (raw, _) =
         raw.map_err(|_| bad(format_args!("a text or a number is too long, or there are more than 3 dns")))?;
     check_manifest(&raw.manifest)?;
-    Ok(Settings { manifest: raw.manifest, network: raw.network.check()?, check: check(&raw.check)? })
+    Ok(Settings {
+        manifest: raw.manifest,
+        network: raw.network.check()?,
+        check: check(&raw.check)?,
+        config: raw.config.check()?,
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -103,6 +141,14 @@ struct Raw {
     manifest: Manifest,
     network: RawNetwork,
     check: Option<Word>,
+    config: RawConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawConfig {
+    port: Option<u32>,
+    store: Option<Word>,
 }
 
 #[derive(Default, Deserialize)]
@@ -175,6 +221,18 @@ impl RawMethod {
         let Some(text) = &self.gateway else { return Ok(Method::Static { address, gateway: None }) };
         let method = text.parse().ok().and_then(|gateway| Method::fixed(family, address, Some(gateway)));
         method.ok_or_else(|| must_be(name, ".gateway", text, format_args!("{gateway_like}")))
+    }
+}
+
+impl RawConfig {
+    fn check(&self) -> Result<Config, BadSettings> {
+        let port = in_range("config.port", self.port, 1, u16::MAX)?.unwrap_or(PORT);
+        let store = match self.store.as_deref() {
+            None | Some("disk") => Store::Disk,
+            Some("memory") => Store::Memory,
+            Some(other) => return Err(must("config.store", other, "disk or memory")),
+        };
+        Ok(Config { port, store })
     }
 }
 

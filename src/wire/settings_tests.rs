@@ -26,13 +26,15 @@ fn everything_can_be_set() {
             "ipv6": {"method": "static", "address": "2001:db8::5/64", "gateway": "fe80::1"},
             "dns": ["192.0.2.53", "2001:db8::53"]
         },
-        "check": "boot"
+        "check": "boot",
+        "config": {"port": 443, "store": "memory"}
     }"#;
     let settings = parse(json.as_bytes()).unwrap();
     assert_eq!(settings.manifest.url.as_deref(), Some("https://example.com/release.json"));
     assert_eq!(settings.manifest.product.as_deref(), Some("dock0"));
     assert_eq!(settings.manifest.channel.as_deref(), Some("stable"));
     assert_eq!(settings.check, Check::Boot);
+    assert_eq!(settings.config, Config { port: 443, store: Store::Memory });
     assert_eq!(
         settings.network.to_string(),
         "interface=eth0 vlan=5 mtu=1400 ipv4=192.0.2.5/24,192.0.2.1 ipv6=2001:db8::5/64,fe80::1 \
@@ -103,6 +105,9 @@ fn each_mistake_has_its_sentence() {
         (r#"{"manifest":{"url":"https://x/ y"}}"#, "manifest.url is \"https://x/ y\": must be"),
         (r#"{"manifest":{"product":"a b"}}"#, "manifest.product is \"a b\": must be a word"),
         (r#"{"manifest":{"channel":""}}"#, "manifest.channel is \"\": must be a word"),
+        (r#"{"config":{"port":0}}"#, "config.port is 0: must be from 1 to 65535"),
+        (r#"{"config":{"port":65536}}"#, "config.port is 65536: must be from 1 to 65535"),
+        (r#"{"config":{"store":"tape"}}"#, "config.store is \"tape\": must be disk or memory"),
         (r#"{"check":"always"}"#, "check is \"always\": must be never or boot"),
         (r#"{"network":{"vlan":"5"}}"#, "network.vlan is not a number of digits alone"),
         (r#"{"network":{"vlan":-5}}"#, "network.vlan is not a number of digits alone"),
