@@ -12,6 +12,8 @@ profile := "--profile init --target " + TARGET
 # of ring changes the prefix; the linker says so.
 ring := "ring_core_0_17_14__"
 small_ring := "-Wl,--defsym=" + ring + "p256_point_mul_base_vartime=" + ring + "p256_point_mul_base,--defsym=" + ring + "x25519_scalar_mult_adx=" + ring + "x25519_scalar_mult_generic_masked"
+# How code is built that libFuzzer watches: each edge between its instructions is counted.
+counted := "-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table -C llvm-args=-sanitizer-coverage-trace-compares -C codegen-units=1"
 # Where static programs are then, and the tool that builds with them.
 built := "target" / TARGET / "init"
 dock0 := "target/debug/dock0"
@@ -29,6 +31,7 @@ boot *ARGS: disk
 # Run every check and every test, unit and boot
 test: lint kernel initrd probe
     cargo test --workspace
+    @{{just_executable()}} fuzz 10
 
 # Measure: bytes, seconds from QEMU's start to the demo's login, init's steps and menagerie's changes in milliseconds
 bench: disk
@@ -42,6 +45,11 @@ bench: disk
 # Cut the power at every write of a changing boot partition (ten minutes; --short: one; --help for more)
 power-cut *ARGS: kernel initrd probe
     @cargo run -q -p power-cut -- {{ARGS}}
+
+# Fuzz every parser of bytes from outside for so many seconds in all, with libFuzzer; what it found stays in build/fuzz
+fuzz SECONDS="300" *ARGS:
+    RUSTFLAGS="{{counted}}" cargo build -q --profile fuzz --target {{TARGET}} --target-dir target/fuzz -p fuzz --bin fuzz-target
+    @cargo run -q -p fuzz --bin fuzz -- --program target/fuzz/{{TARGET}}/fuzz/fuzz-target {{SECONDS}} {{ARGS}}
 
 # Formatting and lints; warnings are errors
 lint:

@@ -96,13 +96,13 @@ impl BootPartition {
                 say!("leaving the configuration out (dock0.config=skip)");
                 Ok(None)
             }
-            (ConfigPolicy::Auto, Ok(meta)) if meta.is_dir() => Ok(Some(templates)),
-            (ConfigPolicy::Auto, Ok(_)) => Err(Failure::new(format!("{templates} is not a directory"))),
-            (ConfigPolicy::Auto, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+            (_, Ok(meta)) if meta.is_dir() => Ok(Some(templates)),
+            (_, Ok(_)) => Err(Failure::new(format!("{templates} is not a directory"))),
+            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                 say!("there is no configuration: the root is as its image has it");
                 Ok(None)
             }
-            (ConfigPolicy::Auto, Err(error)) => Err(error).doing(|| format!("looking for {templates}")),
+            (_, Err(error)) => Err(error).doing(|| format!("looking for {templates}")),
         }
     }
 }

@@ -74,7 +74,11 @@ fn a_bad_value_is_an_error_that_names_it() {
         (b"init=sh", "init=sh", "must be an absolute path of at most 255 characters"),
         (b"dock0.release=new", "dock0.release=new", "must be latest or a number"),
         (b"dock0.release=-1", "dock0.release=-1", "must be latest or a number"),
-        (b"dock0.config=wait", "dock0.config=wait", "must be auto or skip"),
+        (
+            b"dock0.config=wait:90000",
+            "dock0.config=wait:90000",
+            "must be auto, skip, wait or wait:SECONDS (at most 86400)",
+        ),
         (b"dock0.wait=86401", "dock0.wait=86401", "must be a number of seconds up to 86400"),
         (b"dock0.drill=fire", "dock0.drill=fire", "must be error, panic or hang"),
         (b"dock0.rescue=dance", "dock0.rescue=dance", "must be reboot, reboot:SECONDS, poweroff, halt or shell"),
@@ -84,6 +88,18 @@ fn a_bad_value_is_an_error_that_names_it() {
     }
     let sentence = parse(long.as_bytes()).unwrap_err().to_string();
     assert_eq!(sentence.matches('x').count(), 63, "a long value is cut: {sentence}");
+}
+
+#[test]
+fn a_configuration_is_waited_for_as_long_as_is_said() {
+    for (line, config) in [
+        (&b"dock0.config=auto"[..], ConfigPolicy::Auto),
+        (b"dock0.config=wait", ConfigPolicy::Wait { seconds: None }),
+        (b"dock0.config=wait:0", ConfigPolicy::Wait { seconds: Some(0) }),
+        (b"dock0.config=wait:86400", ConfigPolicy::Wait { seconds: Some(86_400) }),
+    ] {
+        assert_eq!(parse(line).unwrap().config, config, "{}", line.escape_ascii());
+    }
 }
 
 #[test]
