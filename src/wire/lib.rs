@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod bundle;
 pub mod bytes;
 pub mod cmdline;
 pub mod device_spec;

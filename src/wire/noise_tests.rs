@@ -3,6 +3,7 @@
 
 extern crate std;
 
+use crate::bundle::{Bundle, MAX_ENTRIES, What, gzip::Unpacker};
 use crate::dhcp::{self, Reply};
 use crate::{dns, ip_param, json, json_shape, manifest, minisig, netlink_news, network::Network, network_report};
 use crate::{program, seed, superblock, uevent};
@@ -208,4 +209,76 @@ fn words_of_a_network() {
         good += usize::from(json_shape::check(&json, &[("a", json_shape::Kind::Texts)]).is_ok());
     }
     assert!(good > 200, "only {good} inputs were good");
+}
+
+/// Fields of a tar header, and what is put into them beside noise.
+const TAR_FIELDS: [(usize, &[u8]); 10] = [
+    (0, b"config/a/../b"),
+    (0, b"config/templates\0"),
+    (0, b"config/c/\0"),
+    (100, b"0000755\0"),
+    (124, b"00000001000\0"),
+    (124, b"00000000000\0"),
+    (156, b"5"),
+    (156, b"2"),
+    (157, b"../../x\0"),
+    (345, b"config/d\0"),
+];
+
+#[test]
+fn archives() {
+    let mut noise = Noise(8);
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let mut archive = bundles::good_archive();
+        for _ in 0..=noise.next() % 3 {
+            let header = noise.next() % (archive.len() / 512) * 512;
+            let header: &mut [u8; 512] = archive[header..].first_chunk_mut().unwrap();
+            let (offset, piece) = TAR_FIELDS[noise.next() % TAR_FIELDS.len()];
+            match noise.next() % 4 {
+                0 => header[noise.next() % 512] = u8::try_from(noise.next() % 256).unwrap(),
+                _ => header[offset..offset + piece.len()].copy_from_slice(piece),
+            }
+            // A damaged checksum would hide the rest.
+            if header.iter().any(|byte| *byte != 0) && !noise.next().is_multiple_of(16) {
+                bundles::tar::seal(header);
+            }
+        }
+        archive.truncate(archive.len() - [0, 0, 0, 512, 1][noise.next() % 5]);
+        match Bundle::read(&archive) {
+            Ok(bundle) => {
+                taken += 1;
+                assert!(bundle.entries().len() <= MAX_ENTRIES);
+                for entry in bundle.entries() {
+                    let path = std::string::ToString::to_string(&entry.path);
+                    assert!(path == "config" || path.starts_with("config/"), "{path}");
+                    assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")), "{path}");
+                    assert!(entry.mode <= 0o777);
+                    if let What::File(content) = entry.what {
+                        assert!(content.is_empty() || archive.as_ptr_range().contains(&content.as_ptr()));
+                    }
+                }
+            }
+            Err(why) => {
+                refused += 1;
+                assert!(!std::string::ToString::to_string(&why).contains(char::is_control), "{why:?}");
+            }
+        }
+    }
+    assert!(taken > 1000 && refused > 1000, "{taken} are taken, {refused} are refused");
+}
+
+#[test]
+fn gzip_files() {
+    let mut noise = Noise(9);
+    let good = bundles::gzip::compress(&bundles::good_archive());
+    let mut room = std::vec![0; 1 << 16];
+    let mut unpacked = 0;
+    for _ in 0..20_000 {
+        let input = damage(&mut noise, &good);
+        let mut unpacker = Unpacker::new(&mut room);
+        let fed = input.chunks(1 + noise.next() % 64).try_for_each(|bytes| unpacker.feed(bytes));
+        unpacked += usize::from(fed.and_then(|()| unpacker.finish()).is_ok());
+    }
+    assert!(unpacked < 5_000, "{unpacked} damaged files were taken");
 }
