@@ -1,5 +1,6 @@
 //! The parsers of bytes from outside, as a fuzzer drives them: a table of names, what is called, and what to begin with.
 
+use wire::bundle::{Bundle, Entry, MAX_ENTRIES, MAX_UNPACKED};
 use wire::http_request::{self, Head};
 use wire::manifest::Manifest;
 use wire::network::Network;
@@ -15,7 +16,7 @@ pub struct Target {
     /// Hands it any bytes. It must return, and what it returns must be what it promises.
     pub run: fn(&[u8]),
     /// Inputs that lead far into it.
-    pub seeds: &'static [&'static [u8]],
+    pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
 /// All of them.
@@ -29,18 +30,22 @@ pub const TARGETS: &[Target] = &[
             ignore(&cmdline::rescue_policy(bytes));
             ignore(&ip_param::apply(bytes, &mut Network::default()));
         },
-        seeds: &[
-            b"root=LABEL=a basepath=/run/x dock0.config=wait:5 dock0.release=1 dock0.rescue=reboot:1 -- x",
-            b"ip=192.0.2.5::192.0.2.1:255.255.255.0:host:eth0:off:192.0.2.53",
-            b"ip=[2001:db8::5]::[fe80::1]:64::eth0:off",
-        ],
+        seeds: || {
+            seeds(&[
+                b"root=LABEL=a basepath=/run/x dock0.config=wait:5 dock0.release=1 dock0.rescue=reboot:1 -- x",
+                b"ip=192.0.2.5::192.0.2.1:255.255.255.0:host:eth0:off:192.0.2.53",
+                b"ip=[2001:db8::5]::[fe80::1]:64::eth0:off",
+            ])
+        },
     },
     Target {
         name: "settings",
         run: |bytes| ignore(&settings::parse(bytes)),
-        seeds: &[
+        seeds: || {
+            seeds(&[
             br#"{"manifest":{"url":"https://x/"},"network":{"vlan":5,"ipv4":{"method":"off"},"dns":["::1"]},"check":"boot","config":{"port":7,"store":"memory"}}"#,
-        ],
+        ])
+        },
     },
     Target {
         name: "manifest",
@@ -50,9 +55,11 @@ pub const TARGETS: &[Target] = &[
                 assert!(is_json, "a manifest that is no JSON");
             }
         },
-        seeds: &[
+        seeds: || {
+            seeds(&[
             br#"{"product":"dock0","channel":"stable","arch":"x86_64","serial":7,"issued":"2026-11-25T10:00:00Z","expires":"2027-02-23T10:00:00Z","artifacts":[{"name":"vm_root","version":"1","size":4,"sha256":"0000000000000000000000000000000000000000000000000000000000000000","verity":"0000000000000000000000000000000000000000000000000000000000000000","urls":["https://example.org/a"]}]}"#,
-        ],
+        ])
+        },
     },
     Target {
         name: "minisign",
@@ -62,10 +69,12 @@ pub const TARGETS: &[Target] = &[
                 assert!(signature.trusted_comment.len() <= bytes.len());
             }
         },
-        seeds: &[
+        seeds: || {
+            seeds(&[
             b"untrusted comment: minisign public key\nRWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\n",
             b"untrusted comment: x\nRUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\ntrusted comment: y\n4nJlhcPZkEjIF+hXmVmIS7ZC6iO6vDGYXV6hdBLeNd1ctpUT7P8ZGLVSEFuyRj4Fe8W9BhzEpwZ1e0RrnaS0Bg==\n",
-        ],
+        ])
+        },
     },
     Target {
         name: "http",
@@ -75,9 +84,11 @@ pub const TARGETS: &[Target] = &[
                 assert!(request.path.len() < length);
             }
         },
-        seeds: &[
+        seeds: || {
+            seeds(&[
             b"PUT /config HTTP/1.1\r\nHost: web1:1002\r\nAccept: text/html\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n",
-        ],
+        ])
+        },
     },
     Target {
         name: "dhcp",
@@ -87,33 +98,57 @@ pub const TARGETS: &[Target] = &[
                 assert!((1..=32).contains(&lease.address.prefix));
             }
         },
-        seeds: &[DHCP_OFFER],
+        seeds: || seeds(&[DHCP_OFFER]),
     },
     Target {
         name: "dns",
         run: |bytes| ignore(&dns::answer(bytes, 1, "a", dns::Kind::V4)),
-        seeds: &[
+        seeds: || {
+            seeds(&[
             b"\x00\x01\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\xc0\x00\x02\x01",
-        ],
+        ])
+        },
     },
     Target {
         name: "netlink",
         run: |bytes| ignore(&netlink_news::read(bytes).count()),
-        seeds: &[
+        seeds: || {
+            seeds(&[
             b"\x28\x00\x00\x00\x14\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x18\x80\x00\x02\x00\x00\x00\x08\x00\x01\x00\xc0\x00\x02\x05\x08\x00\x02\x00\xc0\x00\x02\x05",
-        ],
+        ])
+        },
     },
     Target {
         name: "report",
         run: |bytes| {
             ignore(&network_report::Report::parse(bytes));
         },
-        seeds: &[
-            b"up interface=eth0 mtu=1500 address=192.0.2.5/24 gateway=192.0.2.1 dns=::1",
-        ],
+        seeds: || seeds(&[b"up interface=eth0 mtu=1500 address=192.0.2.5/24 gateway=192.0.2.1 dns=::1"]),
     },
-    Target { name: "superblock", run: |bytes| ignore(&superblock::identify(bytes)), seeds: &[b"hsqs\x00\x00", b"\x7fELF"] },
+    Target {
+        name: "bundle",
+        run: |bytes| {
+            let mut room = vec![0; MAX_UNPACKED];
+            if let Ok(bundle) = Bundle::unpack(bytes, &mut room) {
+                assert!(bundle.entries().len() <= MAX_ENTRIES);
+            }
+            if let Ok(bundle) = Bundle::read(bytes) {
+                let inside = |entry: &Entry| entry.path.components().next() == Some(b"config");
+                assert!(bundle.entries().iter().all(inside));
+            }
+        },
+        seeds: || vec![bundles::good(), bundles::good_archive()],
+    },
+    Target {
+        name: "superblock",
+        run: |bytes| ignore(&superblock::identify(bytes)),
+        seeds: || seeds(&[b"hsqs\x00\x00", b"\x7fELF"]),
+    },
 ];
+
+fn seeds(all: &[&[u8]]) -> Vec<Vec<u8>> {
+    all.iter().map(|seed| seed.to_vec()).collect()
+}
 
 /// What matters is that it returns.
 fn ignore<T>(value: &T) {

@@ -46,7 +46,7 @@ fn main() -> Result<()> {
 fn fuzz_one(target: &Target, program: &Path, corpus: &Path, seconds: u64) -> Result<()> {
     let (inputs, found) = (corpus.join(target.name), corpus.join(format!("{}-found-", target.name)));
     fs::create_dir_all(&inputs).with_context(|| format!("making {}", inputs.display()))?;
-    for (number, seed) in target.seeds.iter().enumerate() {
+    for (number, seed) in (target.seeds)().iter().enumerate() {
         let path = inputs.join(format!("seed-{number}"));
         fs::write(&path, seed).with_context(|| format!("writing {}", path.display()))?;
     }
