@@ -6,12 +6,13 @@
 use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
 use crate::shell;
+use crate::store::{Disk, Files};
 use menagerie::layout;
 use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::system::RebootCommand;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -22,6 +23,8 @@ use wire::cmdline::{RESCUE_SECONDS, RescuePolicy};
 
 /// The file in `dock0/state` that holds the last boot's failure, as one line of text.
 const LAST_FAILURE: &str = "last-failure";
+/// The longest sentence that is read again, in bytes.
+const MAX_FAILURE: u64 = 4096;
 /// The same before it is whole.
 const UNFINISHED: &str = "last-failure.new";
 /// How long a disk may take over the record, or over its last writes.
@@ -164,6 +167,24 @@ fn within(patience: Duration, work: impl FnOnce() -> io::Result<()> + Send + 'st
         sleep(Duration::from_millis(1));
     }
     worker.join().unwrap_or_else(|_| Err(io::Error::other("a defect in dock0 itself")))
+}
+
+/// Leaves the boot because somebody wants it, and never comes back.
+pub fn leave(why: &str) -> ! {
+    if UNDER_WAY.swap(true, Ordering::Relaxed) {
+        stand_still() // a rescue was first
+    }
+    alarm!("{why}: rebooting");
+    end(RebootCommand::Restart)
+}
+
+/// What the last boot failed with, as far as it was written down.
+pub fn last_failure(disk: &Disk) -> Option<String> {
+    let mut sentence = String::new();
+    // Worst case: an operator who asks is not told.
+    let file = disk.open(&format!("{}/{LAST_FAILURE}", layout::STATE)).ok()?;
+    file.take(MAX_FAILURE).read_to_string(&mut sentence).ok()?;
+    Some(sentence.trim_end().into())
 }
 
 fn count_down_and_reboot(seconds: u32) -> ! {

@@ -1,11 +1,11 @@
 //! PID 1's way to its first release: the clock, the network, the manifest, the artifacts, and the network down again.
 
 use super::{How, Offer, ca, install, read_settings, set_clock};
-use crate::failure::{Doing, Failure};
+use crate::failure::Failure;
 use crate::fetch::job::Patience;
 use crate::fetch::show::On;
 use crate::log::{note, say};
-use crate::net::parent::{Network, wanted};
+use crate::net::parent::{Network, wanted_here};
 use crate::rescue;
 use crate::store::{Disk, Lock};
 use menagerie::Policy;
@@ -34,8 +34,7 @@ fn try_to_install(disk: &Disk) -> Result<(), Failure> {
     let url = settings.manifest.url.as_deref().ok_or_else(|| Failure::new("the settings name no manifest"))?;
     let tell = |line: &str| say!("{line}");
     set_clock(disk, &tell)?;
-    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
-    let mut wanted = wanted(&settings.network, &line)?;
+    let mut wanted = wanted_here(&settings)?;
     if is_numeric(url) {
         wanted.names = Names::Unneeded;
     }

@@ -11,7 +11,7 @@ mod remote;
 pub use offer::Offer;
 pub use remote::{Remote, stands};
 
-use crate::admit::{self, Times};
+use crate::admit::{self, Admitted, Times};
 use crate::failure::{Doing, Failure};
 use crate::fetch::job::Patience;
 use crate::fetch::show::On;
@@ -23,6 +23,7 @@ use menagerie::space::Megabytes;
 use menagerie::{Expected, Inventory, Layout, Name, Plan, Policy, ReleaseId, Timestamp};
 use rustix::io::Errno;
 use std::io::Read;
+use wire::manifest::Manifest;
 use wire::settings::{self, Settings};
 
 /// What is installed where the settings name nothing else.
@@ -99,19 +100,24 @@ fn say_way_out(disk: &Disk, failure: &Failure) -> Failure {
     ))
 }
 
-fn take(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failure> {
-    let settings = &how.settings.manifest;
+/// Checks whether an offer may be installed here. Nothing is changed.
+pub fn believe<'o>(disk: &Disk, offer: &'o Offer, settings: &Settings) -> Result<Admitted<'o>, Failure> {
     let word = |set: Option<&str>, default: &str| -> Result<Name, Failure> {
         let text = set.unwrap_or(default);
         text.parse().map_err(|why| Failure::new(format!("{}: {text:?} {why}", settings::PATH)))
     };
-    let product = word(settings.product.as_deref(), PRODUCT)?;
-    let (channel, arch) = (word(settings.channel.as_deref(), CHANNEL)?, word(None, ARCH)?);
+    let product = word(settings.manifest.product.as_deref(), PRODUCT)?;
+    let (channel, arch) = (word(settings.manifest.channel.as_deref(), CHANNEL)?, word(None, ARCH)?);
     let expected = Expected { product: &product, channel: &channel, arch: &arch };
     let times = Times { system: admit::system_time(), built: built() };
-    let admitted = admit::admit(disk, &expected, times, &offer.manifest, &offer.minisig)?;
+    admit::admit(disk, &expected, times, &offer.manifest, &offer.minisig)
+}
+
+fn take(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failure> {
+    let admitted = believe(disk, offer, how.settings)?;
     let manifest = &admitted.manifest;
-    (how.say)(&format!("manifest {} of {product} {channel}, issued {}", manifest.serial, manifest.issued));
+    let Manifest { serial, product, channel, issued, .. } = manifest;
+    (how.say)(&format!("manifest {serial} of {product} {channel}, issued {issued}"));
     // From here on nothing older is installed, whatever becomes of this.
     admitted.remember(disk)?;
     let artifacts: Vec<_> = manifest.artifacts.iter().map(|entry| entry.artifact.clone()).collect();

@@ -36,14 +36,28 @@ impl Offer {
 
     /// Reads both.
     pub fn read(path: &str) -> Result<Offer, Failure> {
-        let read = |path: &str, most: u64| -> Result<Vec<u8>, Failure> {
-            let doing = || format!("reading {path}");
-            let mut bytes = Vec::new();
-            File::open(path).doing(doing)?.take(most.saturating_add(1)).read_to_end(&mut bytes).doing(doing)?;
-            Ok(bytes)
-        };
-        Ok(Offer { manifest: read(path, MAX_DOCUMENT)?, minisig: read(&format!("{path}{SIGNATURE}"), MAX_SIGNATURE)? })
+        let signature = format!("{path}{SIGNATURE}");
+        let open = |path: &str| File::open(path).doing(|| format!("reading {path}"));
+        Ok(Offer {
+            manifest: read(open(path)?, path, MAX_DOCUMENT)?,
+            minisig: read(open(&signature)?, &signature, MAX_SIGNATURE)?,
+        })
     }
+
+    /// Reads both from files that are open.
+    pub fn of(manifest: File, minisig: File) -> Result<Offer, Failure> {
+        Ok(Offer {
+            manifest: read(manifest, "the manifest", MAX_DOCUMENT)?,
+            minisig: read(minisig, "the manifest's signature", MAX_SIGNATURE)?,
+        })
+    }
+}
+
+/// All of a file, and one byte more of one that is too long, which whoever checks it refuses.
+fn read(file: File, name: &str, most: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).doing(|| format!("reading {name}"))?;
+    Ok(bytes)
 }
 
 /// The address of the signature: beside the manifest, with the same query.

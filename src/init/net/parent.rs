@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use wire::network_report::{Facts, LONGEST_LINE, Report, Sentence};
+use wire::settings::Settings;
 
 /// How long the child may take to put everything back; it takes a tenth of a second.
 const TAKE_DOWN: Duration = Duration::from_secs(5);
@@ -28,6 +29,12 @@ pub fn wanted(settings: &wire::network::Network, cmdline: &[u8]) -> Result<wire:
     let mut wanted = settings.clone();
     wire::ip_param::apply(cmdline, &mut wanted).map_err(|bad| Failure::new(bad.to_string()))?;
     Ok(wanted)
+}
+
+/// What is wanted of this machine's network: its settings, and the command line that its kernel was given.
+pub fn wanted_here(settings: &Settings) -> Result<wire::network::Network, Failure> {
+    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
+    wanted(&settings.network, &line)
 }
 
 /// A network that is up for as long as this is there. Dropped, the child notices that nobody listens, and takes it down
