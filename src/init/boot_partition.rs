@@ -1,12 +1,15 @@
 //! The boot partition: mounting it, reading which releases stand on it, and opening the image that is wanted.
 
+use crate::config;
 use crate::device::{Content, Device};
 use crate::failure::{Doing, Failure};
 use crate::image::Image;
-use crate::install;
-use crate::kernel_fs::c_string;
+use crate::install::read_settings;
+use crate::kernel_fs::{c_string, make_directory};
 use crate::log::{note, say};
 use crate::places::Places;
+use crate::receive::boot::{Wait, wait_for_config};
+use crate::receive::identity::{OPERATORS, operators_are_known};
 use crate::rescue;
 use crate::store::Disk;
 use crate::store::survey;
@@ -15,7 +18,9 @@ use rustix::mount::{MountFlags, mount};
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use wire::cmdline::ConfigPolicy;
+use wire::settings::Store;
 use wire::superblock::Kind;
 
 /// The mounted boot partition.
@@ -53,7 +58,7 @@ impl BootPartition {
         if wanted != Selection::Latest || newest.is_some_and(|release| release.artifact(layout::VM_ROOT).is_some()) {
             return Ok(false);
         }
-        Ok(install::read_settings(&self.disk()?)?.manifest.url.is_some())
+        Ok(read_settings(&self.disk()?)?.manifest.url.is_some())
     }
 
     /// The `vm_root` of the wanted release, whose id is left for the running system.
@@ -71,8 +76,11 @@ impl BootPartition {
             )));
         }
         let (note, device) = (&places.running, self.disk()?.device()?);
-        fs::write(note, format!("{} {device}\n", release.id())).doing(|| format!("writing {note}"))?;
-        Image::open(&self.mounted_on, path)
+        let id = release.id();
+        fs::write(note, format!("{id} {device}\n")).doing(|| format!("writing {note}"))?;
+        let mut image = Image::open(&self.mounted_on, path)?;
+        (image.name, image.release) = (release.to_string(), Some(id));
+        Ok(image)
     }
 
     /// The releases on it; what was left out is said.
@@ -88,21 +96,76 @@ impl BootPartition {
         Image::open(&self.mounted_on, Path::new(path.as_str()))
     }
 
+    /// Whether a configuration is waited for: where one is wanted that is not there, and there are operators who may push it.
+    pub fn waits_for_config(&self, policy: ConfigPolicy) -> Result<bool, Failure> {
+        let disk = self.disk()?;
+        let wants = match policy {
+            ConfigPolicy::Skip => return Ok(false),
+            ConfigPolicy::Wait { .. } => true,
+            ConfigPolicy::Auto => !config::is_there(&disk)? || keeps_none(&disk)?,
+        };
+        match (wants && operators_are_known(&disk)?, policy) {
+            (false, ConfigPolicy::Wait { .. }) => {
+                Err(Failure::new(format!("dock0.config=wait: nobody may push a configuration without {OPERATORS}")))
+            }
+            (waits, _) => Ok(waits),
+        }
+    }
+
+    /// Waits for a configuration: the directory that is laid over the root, wherever it is kept.
+    pub fn receive_config(
+        &self,
+        policy: ConfigPolicy,
+        root: &Image,
+        places: &Places,
+    ) -> Result<Option<String>, Failure> {
+        let disk = self.disk()?;
+        let kept_in = match read_settings(&disk)?.config.store {
+            Store::Disk => &self.mounted_on,
+            Store::Memory => {
+                make_directory(&places.config)?;
+                &places.config
+            }
+        };
+        let patience = match policy {
+            ConfigPolicy::Wait { seconds } => seconds.map(|seconds| Duration::from_secs(seconds.into())),
+            ConfigPolicy::Auto | ConfigPolicy::Skip => None,
+        };
+        let wait =
+            Wait { boot: &disk, store: &Disk::open(kept_in)?, release: root.name.clone(), id: root.release, patience };
+        match wait_for_config(&wait)? {
+            true => templates_below(kept_in),
+            false => self.config(policy),
+        }
+    }
+
     /// The directory that is laid over the root, if there is one and it is wanted.
     pub fn config(&self, policy: ConfigPolicy) -> Result<Option<String>, Failure> {
-        let templates = format!("{}/{}", self.mounted_on, layout::CONFIG_TEMPLATES);
-        match (policy, fs::symlink_metadata(&templates)) {
-            (ConfigPolicy::Skip, _) => {
+        match policy {
+            ConfigPolicy::Skip => {
                 say!("leaving the configuration out (dock0.config=skip)");
                 Ok(None)
             }
-            (_, Ok(meta)) if meta.is_dir() => Ok(Some(templates)),
-            (_, Ok(_)) => Err(Failure::new(format!("{templates} is not a directory"))),
-            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                say!("there is no configuration: the root is as its image has it");
-                Ok(None)
-            }
-            (_, Err(error)) => Err(error).doing(|| format!("looking for {templates}")),
+            ConfigPolicy::Auto | ConfigPolicy::Wait { .. } => templates_below(&self.mounted_on),
         }
+    }
+}
+
+/// Whether a configuration has to be pushed at every boot.
+fn keeps_none(disk: &Disk) -> Result<bool, Failure> {
+    Ok(read_settings(disk)?.config.store == Store::Memory)
+}
+
+/// What is laid over the root, where there is a configuration in this directory.
+fn templates_below(directory: &str) -> Result<Option<String>, Failure> {
+    let templates = format!("{directory}/{}", layout::CONFIG_TEMPLATES);
+    match fs::symlink_metadata(&templates) {
+        Ok(meta) if meta.is_dir() => Ok(Some(templates)),
+        Ok(_) => Err(Failure::new(format!("{templates} is not a directory"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            say!("there is no configuration: the root is as its image has it");
+            Ok(None)
+        }
+        Err(error) => Err(error).doing(|| format!("looking for {templates}")),
     }
 }

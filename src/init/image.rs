@@ -5,6 +5,7 @@ use crate::kernel_fs::make_directory;
 use crate::log::say;
 use crate::places::Places;
 use crate::sys;
+use menagerie::ReleaseId;
 use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, mount, mount_move};
 use std::fs::File;
@@ -16,6 +17,10 @@ const NESTED: &str = "root.fs";
 
 /// An image that has been looked at and is not cut off.
 pub struct Image {
+    /// What it is a root of, for whoever asks: the artifacts of its release, or its path.
+    pub name: String,
+    /// The release that it is the root of, if it is one's.
+    pub release: Option<ReleaseId>,
     path: String,
     file: File,
     kind: Kind,
@@ -44,7 +49,7 @@ impl Image {
             let kind = kind.name();
             return Err(Failure::new(format!("{path} is cut off: {length} of the {size} bytes of its {kind}")));
         }
-        Ok(Image { path, file, kind, size })
+        Ok(Image { name: path.clone(), release: None, path, file, kind, size })
     }
 
     /// Mounts the root where it belongs; if the image holds only another one, that one.

@@ -6,6 +6,7 @@ pub mod admit;
 pub mod boot_partition;
 pub mod child_process;
 pub mod command;
+pub mod config;
 pub mod device;
 pub mod failure;
 pub mod fetch;

@@ -9,7 +9,8 @@ use init::failure::Failure;
 use init::role::Role;
 use init::stopwatch::Stopwatch;
 use init::{
-    command, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue, scratch, shell,
+    command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
+    scratch, shell,
 };
 use menagerie::{Listing, Selection, newest_with_root};
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Role::Menagerie(words) => command::run(words),
         Role::Fetch(words) => fetch::child::run(words),
         Role::Network(words) => net::child::run(words),
+        Role::Unpack(words) => config::child::run(words),
         Role::Receive(words) => receive::child::run(words),
         Role::Nobody => {
             eprintln!(
@@ -83,7 +85,12 @@ fn boot() -> Result<Infallible, Failure> {
     }
     clock.lap("scratch layer");
 
-    let config = partition.config(orders.config)?;
+    let config = match partition.waits_for_config(orders.config)? {
+        true => partition.receive_config(orders.config, &image, &places)?,
+        false => partition.config(orders.config)?,
+    };
+    clock.lap("configuration");
+
     overlay::mount(&places, config)?;
     clock.lap("overlay");
 

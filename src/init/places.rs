@@ -9,16 +9,23 @@ pub const BOOTMNT: &str = "bootmnt";
 /// the boot partition lies on (st_dev of stat(2), decimal).
 pub const RUNNING: &str = "release";
 
+/// The name of the file beside it that says which configuration the root is laid over: the number of its directory (st_ino).
+pub const RUNNING_CONFIG: &str = "running-config";
+
 /// Absolute paths; all but `new_root` are below /run and go with it into the root.
 pub struct Places {
     /// The boot partition.
     pub bootmnt: String,
     /// A file that tells the running system which release it runs from.
     pub running: String,
+    /// A file that tells the running system which configuration it is laid over.
+    pub running_config: String,
     /// The image of the root, read-only.
     pub fs: String,
     /// The scratch layer, where all writes go.
     pub cowspace: String,
+    /// A configuration that is kept in memory alone.
+    pub config: String,
     /// An image that holds nothing but the root's image, if the root came that way.
     pub outer: String,
     /// The three laid over one another. It becomes /.
@@ -35,8 +42,10 @@ pub fn create(basepath: &str) -> Result<Places, Failure> {
     let places = Places {
         bootmnt: below(BOOTMNT),
         running: below(RUNNING),
+        running_config: below(RUNNING_CONFIG),
         fs: below("fs"),
         cowspace: below("cowspace"),
+        config: below("config"),
         outer: below("outer"),
         new_root: "/newroot".into(),
     };

@@ -56,6 +56,8 @@ pub enum Right {
     Read,
     /// To read, write, make and remove files, and to give them another name.
     Change,
+    /// To make files, directories and links, and to write.
+    Fill,
 }
 
 impl Right {
@@ -64,10 +66,13 @@ impl Right {
         const WRITE_FILE: u64 = 1 << 1;
         const READ_FILE: u64 = 1 << 2;
         const REMOVE_FILE: u64 = 1 << 5;
+        const MAKE_DIR: u64 = 1 << 7;
         const MAKE_REG: u64 = 1 << 8;
+        const MAKE_SYM: u64 = 1 << 12;
         const TRUNCATE: u64 = 1 << 14;
         match self {
             Right::Read => READ_FILE,
+            Right::Fill => WRITE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM,
             Right::Change => READ_FILE | WRITE_FILE | TRUNCATE | MAKE_REG | REMOVE_FILE,
         }
     }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod cmdline;
+mod config;
 mod disks;
 mod handover;
 mod images;

@@ -4,6 +4,7 @@ pub mod ca;
 pub mod hostile;
 pub mod jail;
 pub mod nginx;
+pub mod operators;
 pub mod place;
 
 use std::time::{Duration, Instant};

@@ -2,16 +2,20 @@
 
 use super::identity::{self, Identity};
 use super::parent::{LIFE, Receiver, Terms};
-use super::reception::{Ended, Office, Stored, Undone, addresses, receive};
-use crate::config;
+use super::reception::{Ended, Office, addresses, receive};
+use crate::config::{self, Stored, Undone};
 use crate::failure::Failure;
-use crate::install::{self, read_settings, set_clock};
+use crate::fetch::job::Patience;
+use crate::fetch::show::On;
+use crate::install::{How, Offer, believe, install, read_settings, set_clock};
 use crate::log::{note, say};
-use crate::net::parent::Network;
+use crate::net::parent::{Network, wanted_here};
 use crate::rescue;
-use crate::store::Disk;
-use rustix::system::RebootCommand;
+use crate::store::{Disk, Lock};
+use menagerie::{Policy, ReleaseId};
+use std::cell::RefCell;
 use std::fs::File;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wire::network::Names;
@@ -28,8 +32,10 @@ pub struct Wait<'w> {
     pub boot: &'w Disk,
     /// Where the configuration is stored: the boot partition, or a place in memory.
     pub store: &'w Disk,
-    /// The release that boots, and its id.
-    pub release: (String, String),
+    /// The release that boots, as it is shown.
+    pub release: String,
+    /// Its id; none where the root is no release's.
+    pub id: Option<ReleaseId>,
     /// After so long it goes on without.
     pub patience: Option<Duration>,
 }
@@ -56,8 +62,8 @@ fn try_to_wait(wait: &Wait) -> Result<bool, Failure> {
                 say!("nobody has pushed a configuration in time: going on without");
                 return Ok(false);
             }
-            Ok(Ended::Reboot) => rescue::leave(RebootCommand::Restart, "an operator wants a reboot"),
-            Ok(Ended::Installed) => rescue::leave(RebootCommand::Restart, "rebooting into the release that was pushed"),
+            Ok(Ended::Reboot) => rescue::leave("an operator wants it"),
+            Ok(Ended::Installed) => rescue::leave("the release that was pushed is installed"),
             Err(failure) => note!("{failure}; waiting for a configuration again in {} s", pause.as_secs()),
         }
         let left = until.map_or(pause, |until| until.saturating_duration_since(Instant::now()));
@@ -71,7 +77,8 @@ fn try_to_wait(wait: &Wait) -> Result<bool, Failure> {
 
 fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
     let left = until.map_or(NETWORK, |until| until.saturating_duration_since(Instant::now()).min(NETWORK));
-    let mut wanted = install::boot::wanted_network(settings)?;
+    let mut wanted = wanted_here(settings)?;
+    // Nobody is asked anything, but by name once a manifest is pushed.
     wanted.names = Names::Unneeded;
     let network = Network::bring_up(&wanted, "/", left)?;
     let mut desk = Desk { wait, settings, network, offer: None };
@@ -106,23 +113,23 @@ struct Desk<'d> {
     settings: &'d Settings,
     network: Network,
     /// What was believed last.
-    offer: Option<install::Offer>,
+    offer: Option<Offer>,
 }
 
 impl Desk<'_> {
     /// Says on the console and to whoever asks who this is.
     fn introduce(&self, receiver: &mut Receiver) -> Result<(), Failure> {
-        let (release, id) = &self.wait.release;
+        let Wait { boot, store, release, id, .. } = self.wait;
         let addresses = addresses(&self.network);
-        let failure = rescue::last_failure(self.wait.boot)?;
-        let config = config::sha256(self.wait.store)?;
+        let failure = rescue::last_failure(boot);
+        let config = config::sha256(store)?;
         let port = receiver.port;
         say!("waiting for a configuration on port {port} of {addresses}");
         say!("push it with: dock0 push --fingerprint {} NAME={}", receiver.fingerprint, with_port(&addresses, port));
         let fingerprint = receiver.fingerprint.clone();
         for (name, value) in [
             ("release", release),
-            ("id", id),
+            ("id", &id.map(|id| id.to_string()).unwrap_or_default()),
             ("config", &config.unwrap_or_default()),
             ("addresses", &addresses),
             ("failure", &failure.unwrap_or_default()),
@@ -138,18 +145,32 @@ impl Desk<'_> {
 impl Office for Desk<'_> {
     fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
         say!("storing a configuration");
-        config::take(self.wait.store, bundle)
+        config::take(self.wait.store, bundle, Path::new(config::THIS_PROGRAM))
     }
 
     fn believe(&mut self, manifest: File, signature: File) -> Result<String, Undone> {
-        let offer = install::Offer::of(manifest, signature).map_err(Undone::Failed)?;
-        let release = install::preview(self.wait.boot, &offer, self.settings).map_err(Undone::Refused)?;
+        let offer = Offer::of(manifest, signature).map_err(Undone::Failed)?;
+        let artifacts = believe(self.wait.boot, &offer, self.settings)
+            .map(|admitted| admitted.manifest.artifacts.iter().map(|entry| entry.artifact.to_string()).collect())
+            .map_err(Undone::Refused);
+        let artifacts: Vec<String> = artifacts?;
         self.offer = Some(offer);
-        Ok(release)
+        Ok(artifacts.join(", "))
     }
 
-    fn install(&mut self, say: &mut dyn FnMut(&str)) -> Result<(), Failure> {
-        todo!()
+    fn install(&mut self, tell: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+        let Some(offer) = self.offer.take() else { return Err(Failure::new("installing: nothing was pushed")) };
+        if !self.wait.boot.lock(Lock::ToChange)? {
+            return Err(Failure::new("installing: somebody else is changing the boot partition"));
+        }
+        let tell = RefCell::new(tell);
+        let say = |line: &str| {
+            say!("{line}");
+            (tell.borrow_mut())(line);
+        };
+        let (policy, patience) = (Policy::default(), Patience::default());
+        let how = How { settings: self.settings, policy, running: self.wait.id, patience, on: On::Log, say: &say };
+        install(self.wait.boot, &offer, &how).map(|id| say!("installed release {id}"))
     }
 
     fn network(&mut self) -> Option<&mut Network> {

@@ -14,7 +14,7 @@ const DIRECTORY: &str = "dock0/identity";
 const KEY: &str = "dock0/identity/vm.key";
 const CERTIFICATE: &str = "dock0/identity/vm.pem";
 /// The CA of those who may push.
-const OPERATORS: &str = "dock0/trust/operators.pem";
+pub const OPERATORS: &str = "dock0/trust/operators.pem";
 /// The longest key that is read here, in bytes.
 const MAX_KEY: u64 = 64 << 10;
 

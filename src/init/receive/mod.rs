@@ -4,6 +4,7 @@
 //! believes the child. The child is this very program under the name [`NAME`]: it answers what it can by itself, puts what
 //! is pushed into a file that it shares with its parent, and asks the parent what to answer ([`words`]).
 
+pub mod boot;
 pub mod certificate;
 pub mod child;
 pub mod connection;

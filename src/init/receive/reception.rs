@@ -3,6 +3,7 @@
 
 use super::parent::{Receiver, Request};
 use super::state::quote;
+use crate::config::{Stored, Undone};
 use crate::failure::{Doing, Failure};
 use crate::net::child::timespec;
 use crate::net::parent::Network;
@@ -25,24 +26,6 @@ pub enum Ended {
     Installed,
     /// Nobody came in time.
     TimeOver,
-}
-
-/// What became of a bundle.
-pub struct Stored {
-    /// Its SHA-256, in hexadecimal.
-    pub sha256: String,
-    /// How many files it has.
-    pub files: usize,
-    /// How many bytes are in them.
-    pub bytes: u64,
-}
-
-/// Why something was not done. Nothing has changed.
-pub enum Undone {
-    /// It is not what it should be: the sender's fault.
-    Refused(Failure),
-    /// It could not be done here.
-    Failed(Failure),
 }
 
 /// Whoever does what operators want.

@@ -12,7 +12,7 @@ use rustix::fs::{
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// What a directory is locked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,13 +156,7 @@ impl Files for Disk {
     }
 
     fn record(&self, path: &str) -> Result<Option<Record>> {
-        let mut value = [0; record::LENGTH];
-        match fs::fgetxattr(self.open_file(path)?, record::ATTRIBUTE, &mut value[..]) {
-            Ok(length) => Ok(value.get(..length).and_then(Record::parse)),
-            // A longer one is not ours.
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(None),
-            Err(error) => Err(error),
-        }
+        record_of(self.open_file(path)?)
     }
 
     fn measure(&self, path: &str) -> Result<Option<[u8; 32]>> {
@@ -309,6 +303,32 @@ impl Disk {
         Ok(file.into())
     }
 
+    /// Opens a directory, to work in it.
+    pub fn open_directory(&self, path: &str) -> Result<OwnedFd> {
+        self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// The number of what stands at a path (st_ino of stat(2)); it keeps it wherever it is moved.
+    pub fn number(&self, path: &str) -> Result<u64> {
+        let (directory, name) = self.at(path)?;
+        Ok(fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?.st_ino)
+    }
+
+    /// What was written down with a directory.
+    pub fn directory_record(&self, path: &str) -> Result<Option<Record>> {
+        record_of(self.open_directory(path)?)
+    }
+
+    /// Writes something down with a directory, where the file system can, and waits until it is on the disk.
+    pub fn write_directory_record(&self, path: &str, record: &Record) -> Result<()> {
+        let directory = self.open_directory(path)?;
+        match fs::fsetxattr(&directory, record::ATTRIBUTE, &record.to_bytes(), XattrFlags::empty()) {
+            Err(Errno::OPNOTSUPP) => {}
+            written => written?,
+        }
+        retry_on_intr(|| fs::fsync(&directory))
+    }
+
     /// Writes something down with a file that nobody can write to any more.
     pub fn write_record_at(&self, path: &str, record: &Record) -> Result<()> {
         let file = self.open_file(path)?;
@@ -319,6 +339,16 @@ impl Disk {
     fn rename_with(&self, from: &str, to: &str, flags: RenameFlags) -> Result<()> {
         let ((from, old), (to, new)) = (self.at(from)?, self.at(to)?);
         fs::renameat_with(&from, old, &to, new, flags)
+    }
+}
+
+fn record_of(file: impl AsFd) -> Result<Option<Record>> {
+    let mut value = [0; record::LENGTH];
+    match fs::fgetxattr(file, record::ATTRIBUTE, &mut value[..]) {
+        Ok(length) => Ok(value.get(..length).and_then(Record::parse)),
+        // A longer one is not ours.
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -3,8 +3,9 @@
 mod hostile;
 mod office;
 
+use fetch_tests::operators::{Operators, Paper};
 use init::receive::reception::Ended;
-use office::{Operators, Paper, Vm, text};
+use office::{Vm, text};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -87,16 +88,16 @@ fn an_operator_reboots_it_and_reads_what_it_said() {
 #[test]
 fn strangers_are_refused() {
     let vm = Vm::start();
-    let (place, others) = (vm.place.path(), Operators::new());
+    let (place, others) = (vm.place.path(), Operators::new().unwrap());
     let papers = [
-        (others.issue(Paper::Client, place), "invalid peer certificate: UnknownIssuer", "unknown ca"),
+        (others.issue(Paper::Client, place).unwrap(), "invalid peer certificate: UnknownIssuer", "unknown ca"),
         (
-            vm.operators.issue(Paper::Expired, place),
+            vm.operators.issue(Paper::Expired, place).unwrap(),
             "invalid peer certificate: certificate expired",
             "certificate expired",
         ),
         (
-            vm.operators.issue(Paper::Server, place),
+            vm.operators.issue(Paper::Server, place).unwrap(),
             "invalid peer certificate: certificate does not allow extended key usage",
             "alert",
         ),

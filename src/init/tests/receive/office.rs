@@ -1,12 +1,13 @@
 //! A VM of a test: its papers, the shipped child, and an office that keeps what it is given.
 
+use fetch_tests::operators::{Operators, Paper};
+use init::config::{Stored, Undone};
 use init::failure::Failure;
 use init::net::parent::Network;
 use init::receive::certificate::{make_certificate, make_key};
 use init::receive::parent::{LIFE, Receiver, Terms};
-use init::receive::reception::{Ended, Office, Stored, Undone, receive};
+use init::receive::reception::{Ended, Office, receive};
 use init::receive::state::TABLE;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Purpose, IsCa, Issuer, KeyPair};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,55 +18,6 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits at most.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A CA of operators, and one of its certificates.
-pub struct Operators {
-    issuer: Issuer<'static, KeyPair>,
-    /// Its own certificate, in PEM.
-    pub pem: String,
-}
-
-/// For whom a certificate is, and for when.
-#[derive(Clone, Copy)]
-pub enum Paper {
-    /// An operator's.
-    Client,
-    /// An operator's that is over.
-    Expired,
-    /// A VM's.
-    Server,
-}
-
-impl Operators {
-    /// New ones.
-    pub fn new() -> Operators {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let name = key.public_key_raw().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        params.distinguished_name.push(rcgen::DnType::CommonName, &name[..32]);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Operators { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// A certificate and its key in one PEM file of this directory.
-    pub fn issue(&self, paper: Paper, directory: &Path) -> PathBuf {
-        let mut params = CertificateParams::new(vec!["operator".to_string()]).unwrap();
-        params.extended_key_usages = vec![match paper {
-            Paper::Client | Paper::Expired => Purpose::ClientAuth,
-            Paper::Server => Purpose::ServerAuth,
-        }];
-        if let Paper::Expired = paper {
-            (params.not_before, params.not_after) =
-                (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
-        }
-        let key = KeyPair::generate().unwrap();
-        let pem = params.signed_by(&key, &self.issuer).unwrap().pem() + &key.serialize_pem();
-        let path = directory.join(format!("client-{}.pem", fs::read_dir(directory).unwrap().count()));
-        fs::write(&path, pem).unwrap();
-        path
-    }
-}
 
 /// A VM that listens until something comes of it.
 pub struct Vm {
@@ -89,7 +41,7 @@ impl Vm {
 
     /// One whose connections live so long.
     pub fn with_life(life: Duration) -> Vm {
-        let (place, operators) = (tempfile::tempdir().unwrap(), Operators::new());
+        let (place, operators) = (tempfile::tempdir().unwrap(), Operators::new().unwrap());
         let file = |name: &str| place.path().join(name);
         let key = make_key().unwrap();
         fs::write(file("vm.pem"), make_certificate(key.as_bytes()).unwrap()).unwrap();
@@ -124,7 +76,7 @@ impl Vm {
 
     /// An operator's certificate.
     pub fn client(&self) -> PathBuf {
-        self.operators.issue(Paper::Client, self.place.path())
+        self.operators.issue(Paper::Client, self.place.path()).unwrap()
     }
 
     /// curl with these words, as an operator would call it for a VM that made its own certificate.

@@ -1,0 +1,123 @@
+//! Where configurations stand, and how they change places: `config`, the one before it, the one that is being made, and the one
+//! that the running system lies on while both others are newer.
+
+use super::{doing, hex};
+use crate::failure::{Doing, Failure};
+use crate::places::RUNNING_CONFIG;
+use crate::store::{Disk, Files, tree};
+use menagerie::layout::CONFIG;
+use menagerie::record::Record;
+use rustix::io::Errno;
+use std::path::Path;
+
+/// The one that is being made. It is nothing until it is whole.
+pub const NEW: &str = "config.new";
+/// The one before.
+const BEFORE: &str = "config.prev";
+/// One that the running root is laid over, and that is neither of the two any more; a boot removes it.
+const RUNNING: &str = "config.running";
+
+/// Whether there is a configuration.
+pub fn is_there(disk: &Disk) -> Result<bool, Failure> {
+    stands(disk, CONFIG)
+}
+
+/// The SHA-256 of the bundle that the configuration came as, in hexadecimal, if that is known: the predecessor's are not.
+pub fn sha256(disk: &Disk) -> Result<Option<String>, Failure> {
+    if !is_there(disk)? {
+        return Ok(None);
+    }
+    let record = disk.directory_record(CONFIG).doing(doing(disk, "reading what is known of", CONFIG))?;
+    Ok(record.map(|record| hex(&record.sha256)))
+}
+
+/// Lets the configuration and the one before it change places.
+pub fn rollback(disk: &Disk) -> Result<(), Failure> {
+    if !stands(disk, BEFORE)? {
+        return Err(Failure::new(format!("{}: there is no configuration before this one", disk.show(BEFORE))));
+    }
+    exchange(disk)
+}
+
+/// Removes what was left half made.
+pub fn clear(disk: &Disk) -> Result<(), Failure> {
+    tree::remove(disk, NEW)
+}
+
+/// What a boot does first, while nobody uses any of it: it removes what was left, if anything was.
+pub fn tidy(disk: &Disk) -> Result<(), Failure> {
+    [NEW, RUNNING].iter().try_for_each(|path| tree::remove(disk, path))
+}
+
+/// Makes the directory for a new one.
+pub fn make(disk: &Disk) -> Result<(), Failure> {
+    disk.make_directory(NEW).doing(doing(disk, "making", NEW))
+}
+
+/// Lets the new one take its place, with what is known of it. Stopped anywhere, `config` is the old one or the new one, whole.
+pub fn turn(disk: &Disk, record: &Record) -> Result<(), Failure> {
+    // The bundle's root is its `config`.
+    disk.write_directory_record(&inner(), record).doing(doing(disk, "writing down what is known of", NEW))?;
+    sync(disk, NEW)?;
+    if !is_there(disk)? {
+        move_to(disk, &inner(), CONFIG)?;
+        sync(disk, "")?;
+        return clear(disk);
+    }
+    make_room(disk)?;
+    move_to(disk, &inner(), BEFORE)?;
+    clear(disk)?;
+    exchange(disk)
+}
+
+/// What a bundle holds below the directory that it is unpacked into.
+fn inner() -> String {
+    format!("{NEW}/{CONFIG}")
+}
+
+/// Writes down which configuration the root is laid over, for whoever changes it while the system runs.
+pub fn note_running(disk: &Disk, note: &str) -> Result<(), Failure> {
+    let number = disk.number(CONFIG).doing(doing(disk, "looking at", CONFIG))?;
+    std::fs::write(note, format!("{number}\n")).doing(|| format!("writing {note}"))
+}
+
+/// The one before has to go; but not from under the running system.
+fn make_room(disk: &Disk) -> Result<(), Failure> {
+    match stands(disk, BEFORE)? && runs(disk, BEFORE)? {
+        true => {
+            tree::remove(disk, RUNNING)?;
+            move_to(disk, BEFORE, RUNNING)
+        }
+        false => tree::remove(disk, BEFORE),
+    }
+}
+
+/// Whether the running root is laid over it, as PID 1 has left a note beside where it mounted this disk.
+fn runs(disk: &Disk, path: &str) -> Result<bool, Failure> {
+    let note = Path::new(&disk.path()?).with_file_name(RUNNING_CONFIG);
+    let Ok(noted) = std::fs::read_to_string(note) else { return Ok(false) };
+    let number = disk.number(path).doing(doing(disk, "looking at", path))?;
+    Ok(noted.trim_end().parse() == Ok(number))
+}
+
+fn exchange(disk: &Disk) -> Result<(), Failure> {
+    sync(disk, "")?;
+    disk.exchange(CONFIG, BEFORE).doing(doing(disk, "exchanging the configuration and", BEFORE))?;
+    sync(disk, "")
+}
+
+fn move_to(disk: &Disk, from: &str, to: &str) -> Result<(), Failure> {
+    disk.rename(from, to).doing(|| format!("moving {} to {}", disk.show(from), disk.show(to)))
+}
+
+fn sync(disk: &Disk, path: &str) -> Result<(), Failure> {
+    disk.sync_directory(path).doing(doing(disk, "syncing", path))
+}
+
+fn stands(disk: &Disk, path: &str) -> Result<bool, Failure> {
+    match disk.look(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error).doing(doing(disk, "looking for", path)),
+    }
+}

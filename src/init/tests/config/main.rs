@@ -1,0 +1,169 @@
+//! Configurations on a disk: the shipped child unpacks them, and they change places. A directory is the disk; root is needed,
+//! since the child is somebody else.
+
+use bundles::tar::{Archive, Header};
+use bundles::{GOOD, Row, gzip};
+use init::config::{self, Stored, Undone};
+use init::places::{BOOTMNT, RUNNING_CONFIG};
+use init::store::Disk;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+struct Place {
+    directory: tempfile::TempDir,
+    disk: Disk,
+}
+
+impl Place {
+    fn new() -> Place {
+        assert!(rustix::process::geteuid().is_root(), "these tests need root: run them with sudo");
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join(BOOTMNT);
+        fs::create_dir(&root).unwrap();
+        let disk = Disk::open(root.to_str().unwrap()).unwrap();
+        Place { directory, disk }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(BOOTMNT).join(path)
+    }
+
+    fn take(&self, bundle: &[u8]) -> Result<Stored, Undone> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bundle).unwrap();
+        file.rewind().unwrap();
+        config::take(&self.disk, file, Path::new(env!("CARGO_BIN_EXE_init")))
+    }
+
+    fn hostname(&self, of: &str) -> Option<String> {
+        fs::read_to_string(self.path(&format!("{of}/templates/etc/hostname"))).ok()
+    }
+
+    /// Everything on the disk: its mode, its owner, and what is in it.
+    fn all(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        let root = self.path("");
+        let mut left = vec![root.clone()];
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                let meta = fs::symlink_metadata(&path).unwrap();
+                let content = match meta.file_type() {
+                    kind if kind.is_dir() => String::new(),
+                    kind if kind.is_symlink() => format!("-> {}", fs::read_link(&path).unwrap().display()),
+                    _ => fs::read_to_string(&path).unwrap(),
+                };
+                if meta.is_dir() {
+                    left.push(path.clone());
+                }
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_string();
+                all.insert(name, format!("{:o} {}:{} {content}", meta.mode() & 0o7777, meta.uid(), meta.gid()));
+            }
+        }
+        all
+    }
+}
+
+fn named(hostname: &str) -> Vec<u8> {
+    let header = Header::file("config/templates/etc/hostname", hostname.len());
+    gzip::pack(&Archive::default().add(header, hostname.as_bytes()).end())
+}
+
+#[test]
+fn what_is_in_a_bundle_is_what_is_on_the_disk() {
+    let place = Place::new();
+    let bundle = bundles::good();
+    let stored = place.take(&bundle).unwrap();
+    let sha256: String = Sha256::digest(&bundle).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((stored.sha256.as_str(), stored.files), (sha256.as_str(), 4));
+    assert_eq!(config::sha256(&place.disk).unwrap(), Some(sha256));
+    let all = place.all();
+    for (path, mode, content) in GOOD {
+        let want = format!("{mode:o} 0:0 {}", content.unwrap_or_default());
+        assert_eq!(all.get(path), Some(&want), "{path}");
+    }
+    let others: Vec<&String> = all.keys().filter(|path| !path.starts_with("config")).collect();
+    assert_eq!(others, [""; 0]);
+}
+
+#[test]
+fn each_hostile_bundle_is_refused_with_its_sentence_and_changes_nothing() {
+    let place = Place::new();
+    place.take(&named("good")).unwrap();
+    let before = place.all();
+    for Row { name, bytes, sentence, .. } in bundles::hostile() {
+        match place.take(&bytes) {
+            Err(Undone::Refused(failure)) => assert_eq!(failure.to_string(), sentence.to_string(), "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(place.all(), before, "{name}");
+    }
+    place.take(&named("next")).unwrap();
+    assert_eq!(place.hostname("config").as_deref(), Some("next"));
+}
+
+#[test]
+fn the_one_before_stays_and_comes_back() {
+    let place = Place::new();
+    let failure = config::rollback(&place.disk).unwrap_err().to_string();
+    assert!(failure.ends_with("config.prev: there is no configuration before this one"), "{failure}");
+    let stands = |place: &Place| (place.hostname("config"), place.hostname("config.prev"));
+    let some = |name: &str| Some(name.to_string());
+    place.take(&named("a")).unwrap();
+    assert_eq!(stands(&place), (some("a"), None));
+    place.take(&named("b")).unwrap();
+    assert_eq!(stands(&place), (some("b"), some("a")));
+    place.take(&named("c")).unwrap();
+    assert_eq!(stands(&place), (some("c"), some("b")));
+    config::rollback(&place.disk).unwrap();
+    assert_eq!(stands(&place), (some("b"), some("c")));
+    config::rollback(&place.disk).unwrap();
+    assert_eq!(stands(&place), (some("c"), some("b")));
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 2);
+}
+
+/// What the root is laid over stays where it is, however many come after it, until a boot tidies up.
+#[test]
+fn what_runs_is_not_removed() {
+    let place = Place::new();
+    place.take(&named("runs")).unwrap();
+    config::note_running(&place.disk, place.directory.path().join(RUNNING_CONFIG).to_str().unwrap()).unwrap();
+    let number = fs::metadata(place.path("config")).unwrap().ino();
+    for name in ["a", "b", "c"] {
+        place.take(&named(name)).unwrap();
+    }
+    assert_eq!(place.hostname("config.running").as_deref(), Some("runs"));
+    assert_eq!(fs::metadata(place.path("config.running")).unwrap().ino(), number);
+    assert_eq!((place.hostname("config").as_deref(), place.hostname("config.prev").as_deref()), (Some("c"), Some("b")));
+    config::tidy(&place.disk).unwrap();
+    assert!(!place.path("config.running").exists());
+}
+
+#[test]
+fn what_was_left_half_made_is_in_nobodys_way() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("config.new/config/templates")).unwrap();
+    fs::write(place.path("config.new/config/templates/half"), "").unwrap();
+    place.take(&named("a")).unwrap();
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
+    fs::create_dir_all(place.path("config.new")).unwrap();
+    config::tidy(&place.disk).unwrap();
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
+}
+
+/// What a child that was taken over could leave there.
+#[test]
+fn a_config_made_by_others_has_no_digest() {
+    let place = Place::new();
+    assert_eq!(config::sha256(&place.disk).unwrap(), None);
+    fs::create_dir_all(place.path("config/templates")).unwrap();
+    assert_eq!(config::sha256(&place.disk).unwrap(), None);
+    assert!(config::is_there(&place.disk).unwrap());
+    place.take(&named("a")).unwrap();
+    assert!(place.path("config.prev/templates").is_dir());
+    drop(File::open(place.path("config")).unwrap());
+}

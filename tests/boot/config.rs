@@ -1,0 +1,223 @@
+//! A VM waits for its configuration, and takes it from its operators alone.
+
+use anyhow::{Context, Result, ensure};
+use boot_tests::boot::DEADLINE;
+use boot_tests::partition::DiskFile;
+use boot_tests::{Boot, Partition, Publisher, Root};
+use bundles::Row;
+use dock0::image::Format;
+use fetch_tests::operators::{Operators, Paper};
+use probe::Facts;
+use qemu::{Forward, Network, Vm};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An operator with a VM.
+struct Lab {
+    place: tempfile::TempDir,
+    operators: Operators,
+    client: PathBuf,
+    port: u16,
+}
+
+impl Lab {
+    fn new() -> Result<Lab> {
+        let (place, operators) = (tempfile::tempdir()?, Operators::new()?);
+        let client = operators.issue(Paper::Client, place.path())?;
+        // Free a moment ago; nobody else here takes ports by number.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Ok(Lab { place, operators, client, port })
+    }
+
+    /// A partition of this one's VMs, with something to boot.
+    fn partition(&self) -> Result<Partition> {
+        let root = Root::with_menagerie("release 0")?;
+        self.trusted_by(Partition::with_root(&root, Format::Erofs)?)
+    }
+
+    fn trusted_by(&self, partition: Partition) -> Result<Partition> {
+        partition.file("dock0/trust/operators.pem", self.operators.pem.as_bytes())
+    }
+
+    fn boot<'d>(&self, disk: &'d DiskFile, words: &str) -> Boot<'d> {
+        let words = format!("probe.read=/etc/hostname probe.read=/etc/secret {words}");
+        let mut boot = Boot::kernel(&words).scsi(disk);
+        boot.machine.network = Network::User { forwards: vec![Forward { host: self.port, guest: 1002 }] };
+        boot
+    }
+
+    /// Once the VM waits: curl, with these words behind those of an operator who knows the VM by what its console shows.
+    fn curl(&self, vm: &mut Vm, words: &[&str]) -> Result<String> {
+        let console = vm.wait_for("dock0: push it with: dock0 push --fingerprint sha256//", DEADLINE)?;
+        let shown = console.rsplit("--fingerprint ").next().and_then(|rest| rest.split_whitespace().next());
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "-k",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "60",
+            "--pinnedpubkey",
+            shown.context("a fingerprint")?,
+        ]);
+        curl.arg("--cert").arg(&self.client).args(words);
+        let ran = curl.output().context("running curl")?;
+        ensure!(ran.status.success(), "{ran:?}");
+        Ok(String::from_utf8(ran.stdout)?)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Pushes a bundle.
+    fn push(&self, vm: &mut Vm, bundle: &[u8]) -> Result<Value> {
+        let file = self.place.path().join("bundle");
+        std::fs::write(&file, bundle)?;
+        let said = self.curl(vm, &["-T", path(&file)?, &self.url("/config")])?;
+        Ok(serde_json::from_str(&said)?)
+    }
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is text")
+}
+
+fn facts(vm: Vm) -> Result<Facts> {
+    let report = { vm }.run_to_done(DEADLINE)?;
+    Ok(serde_json::from_str(report.probe.last().context("the probe said nothing")?)?)
+}
+
+/// What lies in the root that the bundle laid there: text, mode and owner.
+fn laid<'f>(facts: &'f Facts, path: &str) -> (&'f str, &'f str) {
+    facts.read.get(path).map_or(("", ""), |answer| (answer.text.as_str(), answer.meta.as_str()))
+}
+
+fn bundle(hostname: &str) -> Vec<u8> {
+    let archive = bundles::tar::Archive::default()
+        .add(bundles::tar::Header::file("config/templates/etc/hostname", hostname.len()), hostname.as_bytes())
+        .add(bundles::tar::Header::file("config/templates/etc/secret", 6).mode(0o600), b"secret");
+    bundles::gzip::pack(&archive.end())
+}
+
+#[test]
+fn a_vm_waits_for_its_configuration_and_boots_with_it() -> Result<()> {
+    let lab = Lab::new()?;
+    let disk = lab.partition()?.disk()?;
+    let mut vm = lab.boot(&disk, "probe.run=/bin/busybox,ip,addr").start()?;
+    let state: Value = serde_json::from_str(&lab.curl(&mut vm, &[&lab.url("/")])?)?;
+    assert_eq!((&state["state"], &state["addresses"][0]), (&json!("waiting"), &json!("10.0.2.15")), "{state}");
+    assert_eq!((&state["release"], &state["config"]), (&json!("vm_root r0"), &Value::Null));
+    let log = lab.curl(&mut vm, &[&lab.url("/log")])?;
+    assert!(log.contains("] waiting for a configuration on port 1002 of 10.0.2.15"), "{log}");
+    let stored = lab.push(&mut vm, &bundle("web1"))?;
+    assert_eq!(stored["files"], json!(2), "{stored}");
+    let facts = facts(vm)?;
+    assert_eq!(laid(&facts, "/etc/hostname"), ("web1", "100644 0:0"));
+    assert_eq!(laid(&facts, "/etc/secret"), ("secret", "100600 0:0"));
+    assert!(!facts.ran[0].out.contains("10.0.2.15"), "the network was taken down: {:?}", facts.ran);
+    // The next boot waits for nobody.
+    let again = lab.boot(&disk, "").facts()?;
+    assert_eq!(laid(&again, "/etc/hostname").0, "web1");
+    assert!(!again.log.iter().any(|line| line.contains("network")), "{:?}", again.log);
+    Ok(())
+}
+
+/// From nothing: fetch, wait, push.
+#[test]
+fn a_blank_disk_installs_itself_and_takes_its_configuration() -> Result<()> {
+    let (lab, publisher) = (Lab::new()?, Publisher::new()?);
+    publisher.publish(1, &publisher.keys)?;
+    let disk = lab.trusted_by(publisher.partition()?)?.disk()?;
+    let mut vm = lab.boot(&disk, "probe.read=/etc/name").start()?;
+    lab.push(&mut vm, &bundle("web1"))?;
+    let facts = facts(vm)?;
+    assert_eq!((laid(&facts, "/etc/hostname").0, laid(&facts, "/etc/name").0), ("web1", "installed"));
+    Ok(())
+}
+
+/// Every hostile bundle, through the socket: refused with its sentence, nothing written; then a good one is taken.
+#[test]
+fn hostile_bundles_change_nothing() -> Result<()> {
+    let lab = Lab::new()?;
+    let disk = lab.partition()?.disk()?;
+    let before = disk.files()?;
+    let mut vm = lab.boot(&disk, "").start()?;
+    let rows = bundles::hostile();
+    assert!(rows.len() >= 40, "{} rows", rows.len());
+    for Row { name, bytes, sentence, .. } in rows {
+        let answer = lab.push(&mut vm, &bytes).with_context(|| name.to_string())?;
+        let said = answer["error"].as_str().with_context(|| format!("{name}: {answer}"))?;
+        assert!(said.ends_with(&sentence.to_string()), "{name}: {said} instead of {sentence}");
+    }
+    lab.push(&mut vm, &bundle("web1"))?;
+    assert_eq!(laid(&facts(vm)?, "/etc/hostname").0, "web1");
+    let after = disk.files()?;
+    let new: Vec<&String> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+    assert!(
+        new.iter().all(|path| path.starts_with("config") || path.starts_with("dock0/identity")),
+        "nothing else was left behind: {new:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn another_one_is_waited_for_as_long_as_was_asked() -> Result<()> {
+    let lab = Lab::new()?;
+    let disk = lab.partition()?.file("config/templates/etc/hostname", b"old")?.disk()?;
+    let mut vm = lab.boot(&disk, "dock0.config=wait").start()?;
+    lab.push(&mut vm, &bundle("new"))?;
+    assert_eq!(laid(&facts(vm)?, "/etc/hostname").0, "new");
+    let late = lab.boot(&disk, "dock0.config=wait:5").facts()?;
+    assert_eq!(laid(&late, "/etc/hostname").0, "new");
+    let line = "nobody has pushed a configuration in time: going on without";
+    assert!(late.log.iter().any(|said| said == line), "{:?}", late.log);
+    let without = Partition::with_probe()?.disk()?;
+    Boot::kernel("dock0.config=wait")
+        .scsi(&without)
+        .to_rescue("dock0.config=wait: nobody may push a configuration without dock0/trust/operators.pem")?;
+    Ok(())
+}
+
+#[test]
+fn a_configuration_that_is_kept_in_memory_is_pushed_at_every_boot() -> Result<()> {
+    let lab = Lab::new()?;
+    let disk = lab.partition()?.file("dock0/settings.json", br#"{"config":{"store":"memory"}}"#)?.disk()?;
+    for name in ["one", "two"] {
+        let mut vm = lab.boot(&disk, "").start()?;
+        lab.push(&mut vm, &bundle(name))?;
+        assert_eq!(laid(&facts(vm)?, "/etc/hostname").0, name);
+    }
+    assert!(!disk.files()?.keys().any(|path| path.starts_with("config")), "it is not on the disk");
+    Ok(())
+}
+
+/// A manifest instead of a configuration: it is installed, and the VM reboots.
+#[test]
+fn a_release_is_pushed_too() -> Result<()> {
+    let (lab, publisher) = (Lab::new()?, Publisher::new()?);
+    let signed = publisher.release(7).sign(&publisher.keys)?;
+    let disk = lab.trusted_by(publisher.partition()?)?;
+    let old = Root::with_probe("old")?.pack(Format::Erofs)?;
+    let disk = disk.latest()?.release(0, &old)?.disk()?;
+    let file = |name: &str, bytes: &[u8]| -> Result<String> {
+        let file = lab.place.path().join(name);
+        std::fs::write(&file, bytes)?;
+        Ok(path(&file)?.into())
+    };
+    let (manifest, signature) =
+        (file("release.json", &signed.manifest)?, file("release.json.minisig", &signed.minisig)?);
+    let mut vm = lab.boot(&disk, "").start()?;
+    let urls = (lab.url("/release.minisig"), lab.url("/release"));
+    let said = lab.curl(&mut vm, &["-T", &signature, &urls.0, "-T", &manifest, &urls.1])?;
+    assert!(said.ends_with("{\"release\":\"vm_root s7\"}\n"), "{said}");
+    let console = vm.run_to_end(DEADLINE)?;
+    assert!(console.contains("dock0: the release that was pushed is installed: rebooting"), "{console}");
+    let mut vm = lab.boot(&disk, "probe.read=/etc/name").start()?;
+    lab.push(&mut vm, &bundle("web1"))?;
+    assert_eq!(laid(&facts(vm)?, "/etc/name").0, "installed");
+    Ok(())
+}
