@@ -61,7 +61,7 @@ pub fn admit<'m>(
 
 /// The earliest that it can be now: what the clock of a machine that wants to believe certificates is set to, at least.
 pub fn floor(files: &impl Files, built: Timestamp) -> Result<Timestamp, Failure> {
-    let trusted: Vec<KeyId> = trust::read_keys(files)?.iter().map(|key| key.id).collect();
+    let trusted: Vec<KeyId> = trust::pinned_keys(files)?.iter().map(|key| key.id).collect();
     Ok(seen::read(files)?.floor(built, &trusted))
 }
 

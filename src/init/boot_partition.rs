@@ -99,6 +99,10 @@ impl BootPartition {
     /// Whether a configuration is waited for: where one is wanted that is not there, and there are operators who may push it.
     pub fn waits_for_config(&self, policy: ConfigPolicy) -> Result<bool, Failure> {
         let disk = self.disk()?;
+        if let Err(failure) = config::tidy(&disk) {
+            // Worst case: it lies around until the next boot.
+            note!("{failure}");
+        }
         let wants = match policy {
             ConfigPolicy::Skip => return Ok(false),
             ConfigPolicy::Wait { .. } => true,

@@ -35,6 +35,18 @@ impl Key {
 
 /// Reads the pinned keys: one or two.
 pub fn read_keys(files: &impl Files) -> Result<Vec<Key>, Failure> {
+    let keys = pinned_keys(files)?;
+    if keys.is_empty() {
+        return Err(Failure::new(format!(
+            "no manifest can be believed: no key is pinned, {} has no *{SUFFIX} of minisign",
+            files.show(TRUST)
+        )));
+    }
+    Ok(keys)
+}
+
+/// The same for a machine that may have none, since it takes no manifests.
+pub fn pinned_keys(files: &impl Files) -> Result<Vec<Key>, Failure> {
     let entries = match files.list(TRUST, ENOUGH) {
         Err(Errno::NOENT) => Vec::new(),
         entries => entries.doing(|| format!("listing {}", files.show(TRUST)))?,
@@ -46,11 +58,7 @@ pub fn read_keys(files: &impl Files) -> Result<Vec<Key>, Failure> {
         entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(SUFFIX)).collect();
     names.sort_unstable();
     match names.len() {
-        0 => Err(Failure::new(format!(
-            "no manifest can be believed: no key is pinned, {} has no *{SUFFIX} of minisign",
-            files.show(TRUST)
-        ))),
-        1..=MAX_KEYS => names.iter().map(|name| read_key(files, &format!("{TRUST}/{name}"))).collect(),
+        0..=MAX_KEYS => names.iter().map(|name| read_key(files, &format!("{TRUST}/{name}"))).collect(),
         count => Err(Failure::new(format!(
             "{} has {count} keys ({}), at most {MAX_KEYS} can be pinned",
             files.show(TRUST),

@@ -5,6 +5,7 @@
 
 mod change;
 mod install;
+mod receive;
 pub mod report;
 mod verify;
 mod words;
@@ -61,7 +62,7 @@ pub fn run(words: &[&str]) -> ExitCode {
 
 fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
     let disk = Disk::open(&options.root)?;
-    let changes = matches!(verb, Verb::Change(_) | Verb::Install(_));
+    let changes = matches!(verb, Verb::Change(_) | Verb::Install(_) | Verb::ConfigRollback | Verb::Receive);
     if !changes && !disk.lock(Lock::ToLook)? {
         complain("another menagerie is changing it just now, so this may be neither the old nor the new");
     }
@@ -71,6 +72,8 @@ fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
         Verb::Verify => return verify::verify(&disk, options),
         Verb::Change(change) => return change::make(&disk, &change, options),
         Verb::Install(manifest) => return install::install_release(&disk, &manifest, options),
+        Verb::ConfigRollback => receive::roll_back_config(&disk, options)?,
+        Verb::Receive => receive::receive_once(&disk, options)?,
     }
     Ok(Ended::Well)
 }

@@ -27,6 +27,10 @@ pub enum Verb {
     Change(Change),
     /// Install what this manifest offers: a path or an address.
     Install(String),
+    /// Let the configuration and the one before change places.
+    ConfigRollback,
+    /// Listen until an operator has pushed something.
+    Receive,
 }
 
 /// How to do it.
@@ -107,6 +111,8 @@ enum Verbs {
     Verify(Verify),
     Status(Status),
     List(List),
+    Config(Config),
+    Receive(Receive),
 }
 
 /// Prints the releases, and the artifacts that none of them has.
@@ -176,6 +182,30 @@ struct Verify {}
 #[argh(subcommand, name = "status")]
 struct Status {}
 
+/// The configuration that the next boot lays over its root.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "config")]
+struct Config {
+    #[argh(subcommand)]
+    what: ConfigVerbs,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum ConfigVerbs {
+    Rollback(ConfigRollback),
+}
+
+/// Lets the configuration and the one before it change places. Twice goes back and forth.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "rollback")]
+struct ConfigRollback {}
+
+/// Listens once on port 1002 of this running VM, as PID 1 does when it waits: an operator pushes a configuration or a release.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "receive")]
+struct Receive {}
+
 fn which(text: &str) -> Result<Which, String> {
     text.parse().map_err(|_| format!("{text:?} is neither a release's number nor its id"))
 }
@@ -237,6 +267,8 @@ impl Words {
                 Verb::Change(Change::Add(given(&artifacts, &self.mode, &mut options)?))
             }
             Some(Verbs::Install(Install { manifest })) => Verb::Install(manifest),
+            Some(Verbs::Config(Config { what: ConfigVerbs::Rollback(ConfigRollback {}) })) => Verb::ConfigRollback,
+            Some(Verbs::Receive(Receive {})) => Verb::Receive,
             Some(Verbs::Rollback(Rollback { which })) => Verb::Change(Change::Rollback(which)),
             Some(Verbs::Pin(Pin { which })) => Verb::Change(Change::Pin(which)),
             Some(Verbs::Unpin(Unpin { which })) => Verb::Change(Change::Unpin(which)),
@@ -253,6 +285,8 @@ impl Words {
             Some(Verbs::Verify(_)) => ("verify", false, false),
             Some(Verbs::Add(_)) => ("add", true, true),
             Some(Verbs::Install(_)) => ("install", false, true),
+            Some(Verbs::Config(_)) => ("config rollback", false, false),
+            Some(Verbs::Receive(_)) => ("receive", false, false),
             Some(Verbs::Reap(_)) => ("reap", true, true),
             Some(Verbs::Rollback(_)) => ("rollback", true, false),
             Some(Verbs::Pin(_)) => ("pin", true, false),

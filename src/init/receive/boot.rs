@@ -1,21 +1,17 @@
 //! PID 1's wait for a configuration: who this VM is, the network, the socket, and all of it down again.
 
 use super::identity::{self, Identity};
+use super::office::VmOffice;
 use super::parent::{LIFE, Receiver, Terms};
-use super::reception::{Ended, Office, addresses, receive};
-use crate::config::{self, Stored, Undone};
+use super::reception::{Ended, addresses, receive};
+use crate::config;
 use crate::failure::Failure;
-use crate::fetch::job::Patience;
-use crate::fetch::show::On;
-use crate::install::{How, Offer, believe, install, read_settings, set_clock};
+use crate::install::{read_settings, set_clock};
 use crate::log::{note, say};
 use crate::net::parent::{Network, wanted_here};
 use crate::rescue;
-use crate::store::{Disk, Lock};
-use menagerie::{Policy, ReleaseId};
-use std::cell::RefCell;
-use std::fs::File;
-use std::path::Path;
+use crate::store::Disk;
+use menagerie::ReleaseId;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wire::network::Names;
@@ -78,104 +74,55 @@ fn try_to_wait(wait: &Wait) -> Result<bool, Failure> {
 fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
     let left = until.map_or(NETWORK, |until| until.saturating_duration_since(Instant::now()).min(NETWORK));
     let mut wanted = wanted_here(settings)?;
-    // Nobody is asked anything, but by name once a manifest is pushed.
+    // Nobody is asked for by name before a manifest is pushed.
     wanted.names = Names::Unneeded;
     let network = Network::bring_up(&wanted, "/", left)?;
-    let mut desk = Desk { wait, settings, network, offer: None };
-    let ended = listen(&mut desk, identity, until);
-    if let Err(failure) = desk.network.take_down() {
+    let say = |line: &str| say!("{line}");
+    let Wait { boot, store, id, .. } = *wait;
+    let mut office = VmOffice { boot, store, settings, running: id, network: Some(network), offer: None, say: &say };
+    let ended = listen(wait, &mut office, identity, until);
+    if let Some(Err(failure)) = office.network.take().map(Network::take_down) {
         // Worst case: the root finds an interface that is up and has an address.
         note!("{failure}");
     }
     ended
 }
 
-fn listen(desk: &mut Desk, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
+fn listen(wait: &Wait, office: &mut VmOffice, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
     let terms = Terms {
         program: None,
-        port: desk.settings.config.port,
+        port: office.settings.config.port,
         life: LIFE,
         certificate: &identity.certificate,
         key: &identity.key,
         operators: identity.operators.as_deref(),
     };
     let mut receiver = Receiver::start(&terms, &|text| note!("{text}"))?;
-    desk.introduce(&mut receiver)?;
-    let ended = receive(&mut receiver, desk, until)?;
+    introduce(wait, office, &mut receiver)?;
+    let ended = receive(&mut receiver, office, until)?;
     // It has said all that it had to say.
     receiver.end()?;
     Ok(ended)
 }
 
-/// Does what operators want.
-struct Desk<'d> {
-    wait: &'d Wait<'d>,
-    settings: &'d Settings,
-    network: Network,
-    /// What was believed last.
-    offer: Option<Offer>,
-}
-
-impl Desk<'_> {
-    /// Says on the console and to whoever asks who this is.
-    fn introduce(&self, receiver: &mut Receiver) -> Result<(), Failure> {
-        let Wait { boot, store, release, id, .. } = self.wait;
-        let addresses = addresses(&self.network);
-        let failure = rescue::last_failure(boot);
-        let config = config::sha256(store)?;
-        let port = receiver.port;
-        say!("waiting for a configuration on port {port} of {addresses}");
-        say!("push it with: dock0 push --fingerprint {} NAME={}", receiver.fingerprint, with_port(&addresses, port));
-        let fingerprint = receiver.fingerprint.clone();
-        for (name, value) in [
-            ("release", release),
-            ("id", &id.map(|id| id.to_string()).unwrap_or_default()),
-            ("config", &config.unwrap_or_default()),
-            ("addresses", &addresses),
-            ("failure", &failure.unwrap_or_default()),
-            ("fingerprint", &fingerprint),
-            ("version", &env!("CARGO_PKG_VERSION").to_string()),
-        ] {
-            receiver.set(name, value)?;
-        }
-        Ok(())
+/// Says on the console and to whoever asks who this is.
+fn introduce(wait: &Wait, office: &VmOffice, receiver: &mut Receiver) -> Result<(), Failure> {
+    let addresses = office.network.as_ref().map(addresses).unwrap_or_default();
+    let (port, fingerprint) = (receiver.port, receiver.fingerprint.clone());
+    say!("waiting for a configuration on port {port} of {addresses}");
+    say!("push it with: dock0 push --fingerprint {fingerprint} NAME={}", with_port(&addresses, port));
+    for (name, value) in [
+        ("release", wait.release.clone()),
+        ("id", wait.id.map(|id| id.to_string()).unwrap_or_default()),
+        ("config", config::sha256(wait.store)?.unwrap_or_default()),
+        ("addresses", addresses),
+        ("failure", rescue::last_failure(wait.boot).unwrap_or_default()),
+        ("fingerprint", fingerprint),
+        ("version", env!("CARGO_PKG_VERSION").into()),
+    ] {
+        receiver.set(name, &value)?;
     }
-}
-
-impl Office for Desk<'_> {
-    fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
-        say!("storing a configuration");
-        config::take(self.wait.store, bundle, Path::new(config::THIS_PROGRAM))
-    }
-
-    fn believe(&mut self, manifest: File, signature: File) -> Result<String, Undone> {
-        let offer = Offer::of(manifest, signature).map_err(Undone::Failed)?;
-        let artifacts = believe(self.wait.boot, &offer, self.settings)
-            .map(|admitted| admitted.manifest.artifacts.iter().map(|entry| entry.artifact.to_string()).collect())
-            .map_err(Undone::Refused);
-        let artifacts: Vec<String> = artifacts?;
-        self.offer = Some(offer);
-        Ok(artifacts.join(", "))
-    }
-
-    fn install(&mut self, tell: &mut dyn FnMut(&str)) -> Result<(), Failure> {
-        let Some(offer) = self.offer.take() else { return Err(Failure::new("installing: nothing was pushed")) };
-        if !self.wait.boot.lock(Lock::ToChange)? {
-            return Err(Failure::new("installing: somebody else is changing the boot partition"));
-        }
-        let tell = RefCell::new(tell);
-        let say = |line: &str| {
-            say!("{line}");
-            (tell.borrow_mut())(line);
-        };
-        let (policy, patience) = (Policy::default(), Patience::default());
-        let how = How { settings: self.settings, policy, running: self.wait.id, patience, on: On::Log, say: &say };
-        install(self.wait.boot, &offer, &how).map(|id| say!("installed release {id}"))
-    }
-
-    fn network(&mut self) -> Option<&mut Network> {
-        Some(&mut self.network)
-    }
+    Ok(())
 }
 
 /// The first address, as `dock0 push` takes it.

@@ -4,7 +4,7 @@ use super::state::error;
 use wire::http_request::{BadRequest, Request};
 
 /// The most bytes of a bundle.
-pub const MAX_BUNDLE: u64 = 16 << 20;
+pub const MAX_BUNDLE: u64 = wire::bundle::MAX_PACKED as u64;
 /// The most bytes of a manifest's signature.
 pub const MAX_SIGNATURE: u64 = 4096;
 /// The most bytes of a manifest.
@@ -194,7 +194,7 @@ mod tests {
             ("DELETE", "/config", None, 405, "/config cannot be asked for with DELETE"),
             ("GET", "/reboot", None, 405, "/reboot cannot be asked for with GET"),
             ("PUT", "/config", None, 411, "the request has no Content-Length (curl -T FILE sends one)"),
-            ("PUT", "/config", Some(16_777_217), 413, "16777217 bytes are too many: /config can have 16777216"),
+            ("PUT", "/config", Some(16_842_753), 413, "16842753 bytes are too many: /config can have 16842752"),
             ("PUT", "/release.minisig", Some(4097), 413, "4097 bytes are too many: /release.minisig can have 4096"),
             ("PUT", "/release", Some(65537), 413, "65537 bytes are too many: /release can have 65536"),
             ("GET", "/", Some(1), 413, "/ takes no bytes"),

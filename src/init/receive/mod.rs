@@ -12,6 +12,7 @@ pub mod desk;
 pub mod identity;
 mod kernel_log;
 pub mod listener;
+pub mod office;
 pub mod parent;
 pub mod reception;
 pub mod state;

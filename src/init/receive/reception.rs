@@ -36,6 +36,8 @@ pub trait Office {
     fn believe(&mut self, manifest: File, signature: File) -> Result<String, Undone>;
     /// Installs what was believed last.
     fn install(&mut self, say: &mut dyn FnMut(&str)) -> Result<(), Failure>;
+    /// Whether a reboot can be had.
+    fn reboots(&self) -> bool;
     /// What the network is like now.
     fn network(&mut self) -> Option<&mut Network>;
 }
@@ -68,6 +70,10 @@ fn fulfil(receiver: &mut Receiver, office: &mut dyn Office, request: Request) ->
     match request {
         Request::Config(bytes) => store(receiver, office, bytes),
         Request::Release(manifest, signature) => install(receiver, office, manifest, signature),
+        Request::Reboot if !office.reboots() => {
+            let sentence = "this VM runs, and is rebooted from inside";
+            receiver.answer(409, &super::state::error(sentence)).map(|()| None)
+        }
         Request::Reboot => {
             receiver.set("state", "leaving")?;
             receiver.answer(202, "{}")?;

@@ -118,10 +118,10 @@ fn the_limit_is_taken_and_a_byte_more_is_not() {
         let words = ["--cert", client.to_str().unwrap(), "-w", "%{http_code}", "-T", bundle.to_str().unwrap()];
         text(&vm.curl(&[&words[..], &[&vm.url("/config")]].concat()))
     };
-    assert_eq!(push(MAX_BUNDLE + 1), "{\"error\":\"16777217 bytes are too many: /config can have 16777216\"}\n413");
-    assert!(push(MAX_BUNDLE).ends_with("\"bytes\":16777216}\n200"));
+    assert_eq!(push(MAX_BUNDLE + 1), "{\"error\":\"16842753 bytes are too many: /config can have 16842752\"}\n413");
+    assert!(push(MAX_BUNDLE).ends_with("\"bytes\":16842752}\n200"));
     let (ended, stored) = vm.ended();
-    assert_eq!((ended, stored[0].len()), (Ended::Stored, 16 << 20));
+    assert_eq!((ended, stored[0].len()), (Ended::Stored, (16 << 20) + (64 << 10)));
 }
 
 #[test]

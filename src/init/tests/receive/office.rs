@@ -141,6 +141,10 @@ impl Office for Shelf {
         Ok(())
     }
 
+    fn reboots(&self) -> bool {
+        true
+    }
+
     fn network(&mut self) -> Option<&mut Network> {
         None
     }

@@ -1,0 +1,75 @@
+//! A VM's own office: it stores what is pushed, and installs what is offered.
+
+use super::reception::Office;
+use crate::config::{self, Stored, THIS_PROGRAM, Undone};
+use crate::failure::Failure;
+use crate::fetch::job::Patience;
+use crate::fetch::show::On;
+use crate::install::{How, Offer, believe, install};
+use crate::net::parent::Network;
+use crate::store::Disk;
+use menagerie::{Policy, ReleaseId};
+use std::cell::RefCell;
+use std::fs::File;
+use std::path::Path;
+use wire::settings::Settings;
+
+/// Who it works for.
+pub struct VmOffice<'v> {
+    /// The boot partition.
+    pub boot: &'v Disk,
+    /// Where configurations are kept.
+    pub store: &'v Disk,
+    /// What is settled there.
+    pub settings: &'v Settings,
+    /// The release that runs.
+    pub running: Option<ReleaseId>,
+    /// The network, where it is brought up for this alone.
+    pub network: Option<Network>,
+    /// What was believed last.
+    pub offer: Option<Offer>,
+    /// What is done, a line each.
+    pub say: &'v dyn Fn(&str),
+}
+
+impl Office for VmOffice<'_> {
+    fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
+        (self.say)("storing a configuration");
+        self.store.claim()?;
+        let stored = config::take(self.store, bundle, Path::new(THIS_PROGRAM))?;
+        (self.say)(&format!("stored a configuration of {} files: {}", stored.files, stored.sha256));
+        Ok(stored)
+    }
+
+    fn believe(&mut self, manifest: File, signature: File) -> Result<String, Undone> {
+        let offer = Offer::of(manifest, signature)?;
+        let artifacts = believe(self.boot, &offer, self.settings)
+            .map(|admitted| admitted.manifest.artifacts.iter().map(|entry| entry.artifact.to_string()).collect())
+            .map_err(Undone::Refused);
+        let artifacts: Vec<String> = artifacts?;
+        self.offer = Some(offer);
+        Ok(artifacts.join(", "))
+    }
+
+    fn install(&mut self, tell: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+        let Some(offer) = self.offer.take() else { return Err(Failure::new("installing: nothing was pushed")) };
+        self.boot.claim()?;
+        let tell = RefCell::new(tell);
+        let say = |line: &str| {
+            (self.say)(line);
+            (tell.borrow_mut())(line);
+        };
+        let (policy, patience) = (Policy::default(), Patience::default());
+        let how = How { settings: self.settings, policy, running: self.running, patience, on: On::Log, say: &say };
+        install(self.boot, &offer, &how).map(|id| (self.say)(&format!("installed release {id}")))
+    }
+
+    /// Who brought the network up is PID 1, before there is anything else.
+    fn reboots(&self) -> bool {
+        self.network.is_some()
+    }
+
+    fn network(&mut self) -> Option<&mut Network> {
+        self.network.as_mut()
+    }
+}
