@@ -22,6 +22,8 @@ pub enum Access {
     Umask,
     /// Its owner alone: it holds a VM's configuration.
     Owner,
+    /// Its owner alone, whoever could read the one that it replaces: it holds secrets.
+    Secret,
 }
 
 /// A file to make.
@@ -47,15 +49,16 @@ impl Output<'_> {
         fs::create_dir_all(directory).with_context(|| format!("making the directory {}", directory.display()))?;
         let mode = match (&replaced, self.access) {
             (None, Access::Umask) => 0o666, // open(2) takes the umask from it
-            (None, Access::Owner) | (Some(_), _) => 0o600,
+            (None, Access::Owner) | (Some(_), _) | (_, Access::Secret) => 0o600,
         };
+        let kept = replaced.filter(|_| self.access != Access::Secret);
         let unfinished = tempfile::Builder::new()
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
             .with_context(|| format!("making a file in {}", directory.display()))?
             .into_temp_path();
         make(&unfinished)?;
-        finish(&unfinished, replaced).with_context(|| format!("writing {}", path.display()))?;
+        finish(&unfinished, kept).with_context(|| format!("writing {}", path.display()))?;
         let renamed = match self.existing {
             Existing::Refuse => unfinished.persist_noclobber(path),
             Existing::Replace => unfinished.persist(path),
@@ -157,6 +160,8 @@ mod tests {
             ("for a group before", Access::Owner, Some(0o640), 0o600, 0o640),
             ("for all before", Access::Umask, Some(0o604), 0o600, 0o604),
             ("read-only before", Access::Umask, Some(0o444), 0o600, 0o444),
+            ("new and secret", Access::Secret, None, 0o600, 0o600),
+            ("for all before, and secret", Access::Secret, Some(0o644), 0o600, 0o600),
         ] {
             let path = &place.path().join(name);
             if let Some(before) = before {
