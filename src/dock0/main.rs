@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod configure;
 mod install;
 mod publish;
 
@@ -23,7 +24,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Builds what a dock0 VM boots from.
+/// Builds what a dock0 VM boots from, and its configuration.
 #[derive(FromArgs)]
 struct Arguments {
     #[argh(subcommand)]
@@ -37,6 +38,7 @@ enum Verb {
     Initrd(InitrdArguments),
     Image(ImageArguments),
     Install(install::InstallArguments),
+    Config(configure::ConfigArguments),
     Keygen(publish::KeygenArguments),
     Manifest(publish::ManifestArguments),
     Outdated(publish::OutdatedArguments),
@@ -150,6 +152,7 @@ fn parse_and_run() -> Result<()> {
             Verb::Initrd(arguments) => initrd(arguments),
             Verb::Image(arguments) => image(arguments),
             Verb::Install(arguments) => install::install(arguments),
+            Verb::Config(arguments) => configure::config(arguments),
             Verb::Keygen(arguments) => publish::keygen(arguments),
             Verb::Manifest(arguments) => publish::manifest(arguments),
             Verb::Outdated(arguments) => publish::outdated(arguments),

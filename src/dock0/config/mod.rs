@@ -1,0 +1,140 @@
+//! Config bundles, built: stacked YAML files, templates and scripts become what is pushed to a VM.
+//!
+//! ```text
+//! files ──stack──► one configuration ──resolve──► its values ──render──► build directory ──scripts──► ──pack──► bundle
+//! ```
+
+mod build_directory;
+mod child;
+pub mod listing;
+mod node;
+mod pack;
+mod paths;
+mod render;
+mod resolve;
+mod scripts;
+mod secret;
+mod stack;
+
+use crate::output::{Access, Existing, Output};
+use anyhow::{Context, Result, anyhow, bail};
+use build_directory::BuildDirectory;
+use listing::Lines;
+pub use pack::check;
+use paths::Paths;
+use render::Renderer;
+use resolve::Resolver;
+pub use secret::Secrets;
+use sha2::{Digest, Sha256};
+pub use stack::Lists;
+use std::fs::{self, DirBuilder, File};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wire::bundle::{MAX_PACKED, TEMPLATES};
+
+/// How long a script or `!command` may take, in seconds, if nobody says so.
+pub const PATIENCE: u32 = 60;
+
+/// What to build.
+pub struct Request<'r> {
+    /// The files, the first at the bottom; paths are relative to it.
+    pub files: &'r [PathBuf],
+    /// Where the bundle goes, before what the files say; relative to the current directory.
+    pub output: Option<&'r Path>,
+    /// What lists do to lists below them.
+    pub lists: Lists,
+    /// How long each script and each `!command` may take.
+    pub patience: Duration,
+}
+
+/// A bundle that a VM takes.
+pub struct Built {
+    /// Its bytes.
+    pub packed: Vec<u8>,
+    /// Where they go.
+    pub output: PathBuf,
+    /// What is in it and must not be printed.
+    pub secrets: Secrets,
+    build: BuildDirectory,
+}
+
+/// Builds a bundle; it is not written yet. What an error says has no secrets in it.
+pub fn build(request: &Request) -> Result<Built> {
+    let mut secrets = Secrets::default();
+    match build_knowing(request, &mut secrets) {
+        Ok((packed, output, build)) => Ok(Built { packed, output, secrets, build }),
+        Err(error) => Err(anyhow!("{}", secrets.mask(&format!("{error:#}")))),
+    }
+}
+
+fn build_knowing(request: &Request, secrets: &mut Secrets) -> Result<(Vec<u8>, PathBuf, BuildDirectory)> {
+    let merged = stack::read(request.files, request.lists)?;
+    let first = request.files.first().context("no file is given to build from")?;
+    let directory = first.parent().unwrap_or(Path::new(""));
+    let environment = |name: &str| std::env::var_os(name);
+    let patience = request.patience;
+    let config = Resolver { directory, environment, patience, secrets }.resolve(merged)?;
+    let paths = Paths::read(&config, directory)?;
+    let sources: Vec<&Path> = paths.templates.iter().chain(&paths.scripts).map(PathBuf::as_path).collect();
+    let build = BuildDirectory::prepare(&paths.build, &sources)?;
+    let templates = build.path.join(TEMPLATES.rsplit('/').next().unwrap_or(TEMPLATES));
+    DirBuilder::new().mode(0o755).create(&templates).with_context(|| format!("making {}", templates.display()))?;
+    if let Some(from) = &paths.templates {
+        Renderer::new(&config)?.tree(from, &templates)?;
+    }
+    if let Some(scripts) = &paths.scripts {
+        scripts::run(scripts, &build.path, &config, patience)?;
+    }
+    let packed = pack::pack(&build.path)?;
+    // config and config/templates are always there.
+    if check(&packed, |bundle| bundle.entries().len()).context("a VM would refuse it")? <= 2 {
+        bail!("the bundle would be empty: there are no templates, and no script made anything");
+    }
+    let output = request.output.map_or(paths.output, Path::to_path_buf);
+    Ok((packed, output, build))
+}
+
+impl Built {
+    /// Writes it. A file that is the same already is left alone, so that its time tells when it changed.
+    pub fn write(&self) -> Result<()> {
+        let path = self.output.as_path();
+        let made_from = Some(self.build.path.as_path());
+        if is_secret(path) && fs::read(path).is_ok_and(|bytes| bytes == self.packed) {
+            return Ok(());
+        }
+        let output = Output { path, existing: Existing::Replace, access: Access::Secret, made_from };
+        output.write(|to| fs::write(to, &self.packed).with_context(|| format!("writing {}", to.display())))
+    }
+
+    /// The SHA-256 of its bytes, as sha256sum prints it and a VM answers with it.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(&self.packed).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How many files, directories and links it has.
+    pub fn count(&self) -> Result<usize> {
+        check(&self.packed, |bundle| bundle.entries().len())
+    }
+
+    /// A line for each of them.
+    pub fn list(&self) -> Result<Vec<String>> {
+        check(&self.packed, listing::list)
+    }
+
+    /// What changed since the bundle `old` was made.
+    pub fn compare(&self, old: &Path, lines: Lines) -> Result<Vec<String>> {
+        let reading = || format!("reading the old bundle {}", old.display());
+        let mut bytes = Vec::new();
+        let file = File::open(old).with_context(reading)?;
+        file.take(MAX_PACKED as u64 + 1).read_to_end(&mut bytes).with_context(reading)?;
+        let compared = check(&bytes, |old| check(&self.packed, |new| listing::compare(old, new, &self.secrets, lines)));
+        compared.with_context(reading)?
+    }
+}
+
+/// Whether it is a file that only its owner can read.
+fn is_secret(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o7777 == 0o600)
+}
