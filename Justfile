@@ -82,9 +82,15 @@ root: tools init
     @{{dock0}} image --if-changed --output build/vm_root.erofs --file bin/busybox=/bin/busybox \
         --file sbin/menagerie=build/init examples/vm_root/tiny
 
-# Build the demo's boot disk: kernel, initrd, root image and examples/config
-disk: kernel initrd root
-    @{{dock0}} disk --if-changed --output build/disk.img --config examples/config \
+# Build the demo's config bundle of examples/, and unpack it for the disk if it changed
+config: tools
+    @{{dock0}} config examples/config.yaml examples/configs/web1.yaml
+    @[ build/web1/unpacked -nt build/web1.tar.gz ] || { rm -rf build/web1 && mkdir build/web1 \
+        && tar -xzf build/web1.tar.gz -C build/web1 && touch build/web1/unpacked; }
+
+# Build the demo's boot disk: kernel, initrd, root image and configuration
+disk: kernel initrd root config
+    @{{dock0}} disk --if-changed --output build/disk.img --config build/web1/config/templates \
         kernel=$(sed -n 's/^version = "\(.*\)"/\1/p' build/kernel/linode/stamp.toml)@build/kernel/linode/vmlinuz \
         initrd=demo@build/initrd.img vm_root=demo@build/vm_root.erofs
 

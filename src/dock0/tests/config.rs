@@ -103,6 +103,47 @@ fn is(found: &[(String, String)], want: &[(&str, &str)]) {
 }
 
 #[test]
+fn the_example_is_what_it_says() {
+    let place = Place(tempfile::tempdir().unwrap());
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    // As git checks it out under the usual umask.
+    let copy = "umask 022 && cp -r \"$EXAMPLES\" examples && chmod -R u=rwX,go=rX examples";
+    place.must(&copy.replace("$EXAMPLES", examples.to_str().unwrap()));
+    let said = place.must("\"$0\" config examples/config.yaml examples/configs/web1.yaml");
+    assert!(said.starts_with("bundle examples/../build/web1.tar.gz: 14 entries, "), "{said}");
+    let found = place.read("build/web1.tar.gz");
+    let motd = fs::read_to_string(examples.join("templates/etc/motd")).unwrap();
+    let network = "#!/bin/sh\n# The static network of web1.\nip link set dev eth0 up\n\
+        ip address replace 192.0.2.10/24 dev eth0\nip address replace 192.0.2.11/24 dev eth0\n\
+        ip address replace 2001:db8::10/64 dev eth0\n\
+        ip -4 route replace default via 192.0.2.1 dev eth0\nip -6 route replace default via fe80::1 dev eth0\n";
+    let run = "docker run --detach --restart always --env-file /etc/containers/env --name";
+    let containers = format!(
+        "#!/bin/sh\n# The containers of web1.\n{run} web \\\n    --publish 80:8080 \\\n    --publish 443:8443 \\\n    \
+         registry.example.org/web:1.4\n{run} cache \\\n    registry.example.org/cache:7\n"
+    );
+    let hosts =
+        "127.0.0.1 localhost\n127.0.1.1 web1.example.org web1\n::1 localhost\n192.0.2.1 router\n192.0.2.20 db1 db\n";
+    is(
+        &found,
+        &[
+            ("755 etc", "/"),
+            ("755 etc/containers", "/"),
+            ("600 etc/containers/env", "API_KEY=an-example-and-no-secret\n"),
+            ("644 etc/hostname", "web1\n"),
+            ("644 etc/hosts", hosts),
+            ("777 etc/localtime", "-> ../usr/share/zoneinfo/UTC"),
+            ("644 etc/motd", &motd),
+            ("755 etc/rc.network", network),
+            ("755 usr", "/"),
+            ("755 usr/local", "/"),
+            ("755 usr/local/sbin", "/"),
+            ("755 usr/local/sbin/containers", &containers),
+        ],
+    );
+}
+
+#[test]
 fn files_are_stacked_and_say_where_things_are() {
     let place = Place::new();
     place.put("templates/list", "{{ list | join(' ') }} {{ map.a }} {{ map.b }}\n");
