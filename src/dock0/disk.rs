@@ -1,7 +1,7 @@
 //! The boot disk: an unpartitioned ext4 with release 0, the menus and this VM's configuration. Needs no root.
 
 use crate::menu::Menu;
-use crate::origin::Origin;
+use crate::origin::{GivenFile, Origin, Reader};
 use crate::output::{Access, Existing, Output};
 use crate::release::{self, ArtifactFile};
 use crate::tool::{DEBUGFS, MKE2FS};
@@ -94,9 +94,8 @@ impl Disk {
         symlink(layout::LATEST_TARGET, root.join(layout::LATEST)).context("making the link latest")?;
         write_file(root, layout::GRUB_CFG, self.menu.grub_cfg())?;
         write_file(root, layout::MENU_LST, self.menu.menu_lst())?;
-        for (path, bytes) in self.origin.read()? {
-            make_directories(root, layout::TRUST)?;
-            write_file(root, &path, &bytes)?;
+        for GivenFile { path, bytes, reader } in self.origin.read()? {
+            add_given(root, &path, &bytes, reader)?;
         }
         match &self.config {
             Some(config) => {
@@ -244,6 +243,20 @@ fn write_file(root: &Path, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
     let path = root.join(path);
     let written = fs::write(&path, text).and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o644)));
     written.with_context(|| format!("writing {}", path.display()))
+}
+
+fn add_given(root: &Path, path: &str, bytes: &[u8], reader: Reader) -> Result<()> {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    make_directories(root, directory)?;
+    write_file(root, path, bytes)?;
+    let close = |path: &str, mode| {
+        let path = root.join(path);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).with_context(|| format!("closing {}", path.display()))
+    };
+    match reader {
+        Reader::Anybody => Ok(()),
+        Reader::Root => close(directory, 0o700).and_then(|()| close(path, 0o600)),
+    }
 }
 
 /// Copies files, directories and links with their modes; anything else is an error.

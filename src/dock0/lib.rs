@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod config;
 pub mod disk;
 pub mod http;
@@ -13,6 +14,7 @@ pub mod menu;
 pub mod origin;
 pub mod outdated;
 pub mod output;
+pub mod papers;
 pub mod progress;
 pub mod recipe;
 pub mod release;

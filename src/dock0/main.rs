@@ -7,6 +7,7 @@
 
 mod configure;
 mod install;
+mod keygen;
 mod publish;
 
 use anyhow::{Context, Result, anyhow};
@@ -39,7 +40,7 @@ enum Verb {
     Image(ImageArguments),
     Install(install::InstallArguments),
     Config(configure::ConfigArguments),
-    Keygen(publish::KeygenArguments),
+    Keygen(keygen::KeygenArguments),
     Manifest(publish::ManifestArguments),
     Outdated(publish::OutdatedArguments),
 }
@@ -60,9 +61,12 @@ struct DiskArguments {
     /// its settings.json: with a manifest's address a disk without vm_root installs itself
     #[argh(option)]
     settings: Option<PathBuf>,
-    /// whom it trusts: minisign public keys (*.pub, at most two), a CA's certificates (ca.pem)
+    /// whom it trusts: minisign public keys (*.pub, at most two), who may push (operators.pem), a CA of web servers (ca.pem)
     #[argh(option)]
     trust: Vec<PathBuf>,
+    /// BASE: who it is, BASE.pem and BASE.key of dock0 keygen vm; without, it makes its own at its first boot
+    #[argh(option)]
+    identity: Option<PathBuf>,
     /// its label (dock0)
     #[argh(option, default = "Menu::default().label")]
     label: String,
@@ -153,7 +157,7 @@ fn parse_and_run() -> Result<()> {
             Verb::Image(arguments) => image(arguments),
             Verb::Install(arguments) => install::install(arguments),
             Verb::Config(arguments) => configure::config(arguments),
-            Verb::Keygen(arguments) => publish::keygen(arguments),
+            Verb::Keygen(arguments) => keygen::keygen(arguments),
             Verb::Manifest(arguments) => publish::manifest(arguments),
             Verb::Outdated(arguments) => publish::outdated(arguments),
         },
@@ -163,12 +167,25 @@ fn parse_and_run() -> Result<()> {
 }
 
 fn disk(arguments: DiskArguments) -> Result<()> {
-    let DiskArguments { output, size, config, settings, trust, label, timeout, cmdline, force, if_changed, artifacts } =
-        arguments;
+    let DiskArguments {
+        output,
+        size,
+        config,
+        settings,
+        trust,
+        identity,
+        label,
+        timeout,
+        cmdline,
+        force,
+        if_changed,
+        artifacts,
+    } = arguments;
     let menu = Menu { label, timeout, extra: cmdline, ..Menu::default() };
-    let disk = Disk { artifacts, config, origin: Origin { settings, trust }, size: size.0, menu };
+    let disk = Disk { artifacts, config, origin: Origin { settings, trust, identity }, size: size.0, menu };
     let files = disk.artifacts.iter().map(|artifact| artifact.file.as_path());
-    let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).chain(disk.origin.files()).collect();
+    let origin = disk.origin.files();
+    let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).chain(origin.iter().map(PathBuf::as_path)).collect();
     make(&output, When::asked(force, if_changed), &inputs, |existing| {
         disk.write(&output, existing)?;
         for warning in disk.warnings()? {

@@ -1,4 +1,4 @@
-//! The verbs of whoever publishes releases: keygen, manifest, outdated.
+//! The verbs of whoever publishes releases: manifest, outdated.
 
 use super::{complain, say};
 use anyhow::{Context, Result, bail};
@@ -8,7 +8,7 @@ use dock0::measure::Measured;
 use dock0::outdated::{self, Standing};
 use dock0::output::{Access, Existing};
 use dock0::recipe::{Recipe, Wanted, word};
-use dock0::signing::{self, Protection, Signer};
+use dock0::signing::{self, Signer};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,32 +18,6 @@ const DAY: u64 = 86_400;
 const LASTS: u32 = 90;
 /// The longest that can be asked for, in days: ten years.
 const LASTS_MOST: u32 = 3650;
-
-/// Makes keys.
-#[derive(FromArgs)]
-#[argh(subcommand, name = "keygen")]
-pub struct KeygenArguments {
-    #[argh(subcommand)]
-    what: Keygen,
-}
-
-#[derive(FromArgs)]
-#[argh(subcommand)]
-enum Keygen {
-    Manifest(KeygenManifestArguments),
-}
-
-/// Makes a minisign key pair: manifest.key signs manifests, manifest.pub is pinned on each machine.
-#[derive(FromArgs)]
-#[argh(subcommand, name = "manifest")]
-struct KeygenManifestArguments {
-    /// the directory for both files (.)
-    #[argh(option, short = 'o', default = "PathBuf::from(\".\")")]
-    output: PathBuf,
-    /// leave the secret key without a password; with one, it is taken from $DOCK0_MINISIGN_PASSWORD or asked for
-    #[argh(switch)]
-    no_password: bool,
-}
 
 /// Makes release.json of a list of artifacts, and signs it. Each artifact that the release.json before does not know is
 /// fetched once.
@@ -92,18 +66,6 @@ pub struct OutdatedArguments {
     /// the list of artifacts, a YAML file
     #[argh(positional)]
     config: PathBuf,
-}
-
-pub fn keygen(arguments: KeygenArguments) -> Result<()> {
-    let Keygen::Manifest(KeygenManifestArguments { output, no_password }) = arguments.what;
-    let protection = if no_password { Protection::None } else { Protection::Password };
-    let key = signing::generate(&output, protection)?;
-    say(&format!(
-        "key {}: {} signs manifests, {} is pinned on machines",
-        key.id,
-        key.secret.display(),
-        key.public.display()
-    ))
 }
 
 pub fn manifest(arguments: ManifestArguments) -> Result<()> {

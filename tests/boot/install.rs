@@ -188,7 +188,11 @@ fn a_disk_with_a_release_to_start_with_installs_itself_through_grub() -> Result<
     let disk = dock0::disk::Disk {
         artifacts: artifacts.into_iter().collect::<Result<_>>()?,
         config: None,
-        origin: Origin { settings: Some(settings), trust: vec![ca, publisher.keys.path().join("manifest.pub")] },
+        origin: Origin {
+            settings: Some(settings),
+            trust: vec![ca, publisher.keys.path().join("manifest.pub")],
+            ..Origin::default()
+        },
         size: 64 << 20,
         menu: Menu { timeout: 0, extra: "probe.read=/etc/name dock0.rescue=reboot:0".into(), ..Menu::default() },
     };
