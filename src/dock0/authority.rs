@@ -112,7 +112,8 @@ pub fn issue(directory: &Path, order: &Order, existing: Existing) -> Result<Pair
     check(order)?;
     let pair = Pair::of(directory, order.name);
     if existing == Existing::Refuse {
-        for path in [&pair.certificate, &pair.key].into_iter().filter(|path| path.symlink_metadata().is_ok()) {
+        let there = [&pair.certificate, &pair.key].into_iter().find(|path| path.symlink_metadata().is_ok());
+        if let Some(path) = there {
             bail!("{}: exists, and was not touched (--force replaces it)", path.display());
         }
     }

@@ -19,6 +19,7 @@ pub mod progress;
 pub mod recipe;
 pub mod release;
 pub mod signing;
+pub mod socket;
 pub mod stamp;
 pub mod stream;
 pub mod supply;

@@ -9,6 +9,8 @@ mod configure;
 mod install;
 mod keygen;
 mod publish;
+mod push;
+mod round;
 
 use anyhow::{Context, Result, anyhow};
 use argh::FromArgs;
@@ -25,7 +27,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Builds what a dock0 VM boots from, and its configuration.
+/// Builds what a dock0 VM boots from, and configures VMs that wait for it.
 #[derive(FromArgs)]
 struct Arguments {
     #[argh(subcommand)]
@@ -43,6 +45,8 @@ enum Verb {
     Keygen(keygen::KeygenArguments),
     Manifest(publish::ManifestArguments),
     Outdated(publish::OutdatedArguments),
+    Push(push::PushArguments),
+    Status(push::StatusArguments),
 }
 
 /// Makes a boot disk: an ext4 file system with these artifacts as release 0, and boot menus for GRUB 2 and GRUB Legacy.
@@ -160,6 +164,8 @@ fn parse_and_run() -> Result<()> {
             Verb::Keygen(arguments) => keygen::keygen(arguments),
             Verb::Manifest(arguments) => publish::manifest(arguments),
             Verb::Outdated(arguments) => publish::outdated(arguments),
+            Verb::Push(arguments) => push::push(arguments),
+            Verb::Status(arguments) => push::status(arguments),
         },
         Err(exit) if exit.status.is_ok() => say(exit.output.trim_end()),
         Err(exit) => Err(anyhow!("{}\nRun dock0 --help for more information.", exit.output.trim_end())),

@@ -1,12 +1,16 @@
-//! How far a download is: a bar on a terminal, a line now and then elsewhere.
+//! How far something is: a bar or a line in place on a terminal, a line now and then elsewhere.
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a line is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// What is over sooner needs no line.
+const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
 
 /// Bytes on their way to `total`, on standard error.
 pub struct Progress {
@@ -43,6 +47,68 @@ impl Progress {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What is going on with several things at once, on standard error.
+pub struct Lines(Option<MultiProgress>);
+
+impl Lines {
+    /// Nothing yet.
+    pub fn start() -> Self {
+        Lines(std::io::stderr().is_terminal().then(MultiProgress::new))
+    }
+
+    /// One more thing.
+    pub fn add(&self, name: &str) -> Result<Line> {
+        let bar = self.0.as_ref().map(|all| all.add(ProgressBar::new_spinner()));
+        if let Some(bar) = &bar {
+            bar.set_style(ProgressStyle::with_template("{prefix}: {wide_msg}").context("drawing a line")?);
+            bar.set_prefix(name.to_string());
+        }
+        Ok(Line { name: name.into(), bar, since: Instant::now(), said: Mutex::new(None) })
+    }
+
+    /// Prints with the lines out of the way.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(all) => all.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// What is going on with one thing.
+pub struct Line {
+    name: String,
+    bar: Option<ProgressBar>,
+    since: Instant,
+    /// What was printed last, and when, where there is no terminal.
+    said: Mutex<Option<(String, Instant)>>,
+}
+
+impl Line {
+    /// Shows it. Without a terminal news is printed, but not more than a line in ten seconds.
+    pub fn show(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            return bar.set_message(text.to_string());
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = match said.as_ref() {
+            None => self.since.elapsed() >= FIRST_LINE_AFTER,
+            Some((last, when)) => last != text && when.elapsed() >= LINE_EVERY,
+        };
+        if is_news {
+            // Where standard error is closed, nobody waits for the line.
+            writeln!(std::io::stderr(), "{}: {text}", self.name).unwrap_or_default();
+            *said = Some((text.into(), Instant::now()));
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
     }
 }
 

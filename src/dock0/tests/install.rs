@@ -363,7 +363,7 @@ fn a_full_disk_is_told_of_before_anything_is_fetched_if_its_size_is_known() {
         (
             "announced",
             "dock0: disk is too full: 1.2 MB of the 5.4 MB that it takes are missing; nothing that may be reaped makes enough \
-             room\n"
+             room, a larger disk does\n"
                 .to_string(),
             &["HEAD /announced"][..],
         ),
