@@ -131,6 +131,37 @@ fn a_vm_waits_for_its_configuration_and_boots_with_it() -> Result<()> {
     Ok(())
 }
 
+/// As an operator does it: keys, a disk with this VM's identity, and the two verbs.
+#[test]
+fn an_operator_pushes_with_dock0() -> Result<()> {
+    let lab = Lab::new()?;
+    let keys = lab.place.path();
+    let dock0 = |words: &[&str]| -> Result<String> {
+        let ran = Command::new(boot_tests::built("target/debug/dock0")).args(words).current_dir(keys).output()?;
+        ensure!(ran.status.success(), "dock0 {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        Ok(String::from_utf8(ran.stdout)?)
+    };
+    dock0(&["keygen", "operator"])?;
+    dock0(&["keygen", "vm", "web1"])?;
+    let read = |name: &str| std::fs::read(keys.join(name)).with_context(|| name.to_string());
+    let disk = Partition::with_root(&Root::with_menagerie("release 0")?, Format::Erofs)?
+        .file("dock0/trust/operators.pem", &read("operators.pem")?)?
+        .file("dock0/identity/vm.pem", &read("web1.pem")?)?
+        .file("dock0/identity/vm.key", &read("web1.key")?)?
+        .disk()?;
+    std::fs::write(keys.join("build.tar.gz"), bundle("web1"))?;
+    let mut vm = lab.boot(&disk, "").start()?;
+    let host = format!("web1=127.0.0.1:{}", lab.port);
+    vm.wait_for("dock0: waiting for a configuration on port 1002", DEADLINE)?;
+    let status: Value = serde_json::from_str(&dock0(&["status", "--json", &host])?)?;
+    assert_eq!((&status[0]["ok"], &status[0]["state"]), (&json!(true), &json!("waiting")), "{status}");
+    let said = dock0(&["push", "--bundle", "build.tar.gz", &host])?;
+    assert!(said.starts_with("web1"), "{said}");
+    let facts = facts(vm)?;
+    assert_eq!(laid(&facts, "/etc/hostname").0, "web1");
+    Ok(())
+}
+
 /// From nothing: fetch, wait, push.
 #[test]
 fn a_blank_disk_installs_itself_and_takes_its_configuration() -> Result<()> {
