@@ -75,7 +75,7 @@ impl Pair {
     }
 
     fn write(&self, certificate: &str, key: &str, existing: Existing) -> Result<()> {
-        write(&self.key, key, existing, Access::Owner)?;
+        write(&self.key, key, existing, Access::Secret)?;
         write(&self.certificate, certificate, existing, Access::Umask)
     }
 }

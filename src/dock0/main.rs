@@ -27,7 +27,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Builds what a dock0 VM boots from, and configures VMs that wait for it.
+/// Builds what a dock0 VM boots from and its configuration, and pushes to VMs that wait for it.
 #[derive(FromArgs)]
 struct Arguments {
     #[argh(subcommand)]

@@ -4,6 +4,7 @@ use super::round::{JOBS, Round};
 use super::say;
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
+use dock0::config::{self, Lists, Request};
 use dock0::papers::{DIRECTORY_VARIABLE, Papers};
 use dock0::socket::answer::{State, printable};
 use dock0::socket::cargo::{Cargo, read_bundle, read_release, with_host};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use std::env;
 use std::path::PathBuf;
 use std::slice;
+use std::time::Duration;
 
 /// For how long a VM may keep us waiting, in seconds, if nobody says so.
 const PUSH_PATIENCE: u32 = 300;
@@ -118,8 +120,10 @@ fn build_bundles(files: &[PathBuf], hosts: &[Host]) -> Result<Vec<Cargo>> {
 
 /// Builds a bundle as dock0 config does, and returns where it is.
 fn build(files: &[PathBuf]) -> Result<PathBuf> {
-    let names = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ");
-    bail!("--build: bundles cannot be built yet (of {names})")
+    let patience = Duration::from_secs(config::PATIENCE.into());
+    let built = config::build(&Request { files, output: None, lists: Lists::Replace, patience })?;
+    built.write()?;
+    Ok(built.output)
 }
 
 pub fn status(arguments: StatusArguments) -> Result<()> {

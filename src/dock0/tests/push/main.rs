@@ -199,6 +199,27 @@ fn many_vms_are_pushed_to_and_each_has_its_line() {
 }
 
 #[test]
+fn what_is_pushed_can_be_built_first_for_each_vm() {
+    let place = Place::new();
+    place.must("$0 keygen vm web2 -o keys && mkdir -p configs templates/etc");
+    place.put("config.yaml", "domain: example.org\n");
+    place.put("templates/etc/hostname", "{{ hostname }}.{{ domain }}\n");
+    let vms = ["web1", "web2"].map(|name| {
+        place.put(&format!("configs/{name}.yaml"), format!("hostname: {name}\n"));
+        Vm::start(&Papers::of(&place.at("keys"), name), |asked, _| honest(asked))
+    });
+    let hosts = format!("web1=127.0.0.1:{} web2=127.0.0.1:{}", vms[0].port, vms[1].port);
+    place.must(&format!("$0 push --build config.yaml --build 'configs/{{host}}.yaml' {hosts}"));
+    for (vm, name) in vms.iter().zip(["web1", "web2"]) {
+        place.put("got.tar.gz", &vm.asked()[1].body);
+        let hostname = place.must("tar -xzOf got.tar.gz config/templates/etc/hostname");
+        assert_eq!(hostname, format!("{name}.example.org\n"));
+    }
+    let complaint = place.fails(&format!("$0 push --build nowhere.yaml {hosts}"));
+    assert!(complaint.contains("nowhere.yaml") && vms[0].lines().len() == 2, "{complaint}");
+}
+
+#[test]
 fn a_release_is_pushed_behind_its_signature() {
     let place = Place::new();
     place.put("release.json", "the manifest");
