@@ -51,7 +51,12 @@ fn adopt_directory(directory: &OwnedFd, shown: &str, deepest: usize, counted: &m
                 let file = open(OFlags::NONBLOCK)?;
                 own(&file).and_then(|()| retry_on_intr(|| fsync(&file))).doing(|| format!("taking {shown} over"))?;
             }
-            _ => {
+            FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => {
                 let (user, group) = (Some(Uid::ROOT), Some(Gid::ROOT));
                 if rustix::process::geteuid().is_root() {
                     chownat(directory, entry.file_name(), user, group, AtFlags::SYMLINK_NOFOLLOW)
@@ -75,7 +80,9 @@ fn count(found: &Stat, counted: &mut Counted) -> Result<(), &'static str> {
             counted.files += 1;
             counted.bytes = counted.bytes.saturating_add(size);
         }
-        _ => return Err("is neither a file nor a directory nor a link"),
+        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
+            return Err("is neither a file nor a directory nor a link");
+        }
     }
     let things = counted.files.saturating_add(counted.directories);
     match () {
