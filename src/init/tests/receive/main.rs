@@ -1,5 +1,6 @@
 //! The config socket as its clients find it: the shipped child, real curl, and clients that mean harm.
 
+mod command;
 mod hostile;
 mod office;
 

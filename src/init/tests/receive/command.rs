@@ -1,0 +1,134 @@
+//! `menagerie receive` and `menagerie config rollback`, as they ship, on a directory instead of a boot partition.
+
+use crate::office::text;
+use bundles::gzip;
+use bundles::tar::{Archive, Header};
+use fetch_tests::operators::{Operators, Paper};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+struct Place {
+    directory: tempfile::TempDir,
+    port: u16,
+    client: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let operators = Operators::new().unwrap();
+        let client = operators.issue(Paper::Client, directory.path()).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let place = Place { directory, port, client };
+        fs::create_dir_all(place.disk("dock0/trust")).unwrap();
+        fs::write(place.disk("dock0/trust/operators.pem"), operators.pem).unwrap();
+        fs::write(place.disk("dock0/settings.json"), json!({"config": {"port": port}}).to_string()).unwrap();
+        place
+    }
+
+    fn disk(&self, path: &str) -> PathBuf {
+        self.directory.path().join("disk").join(path)
+    }
+
+    fn menagerie(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_init"));
+        command.arg("menagerie").arg("--root").arg(self.disk("")).args(words);
+        command
+    }
+
+    /// Starts it, and pushes a bundle as soon as it says that it waits: the answer, and what came of it.
+    fn receive(&self, hostname: &str) -> (Value, Output) {
+        let mut child = self.menagerie(&["receive"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.wait_for_it(&mut child);
+        let file = self.directory.path().join("bundle");
+        let header = Header::file("config/templates/etc/hostname", hostname.len());
+        fs::write(&file, gzip::pack(&Archive::default().add(header, hostname.as_bytes()).end())).unwrap();
+        let answer = self.curl(&["-T", file.to_str().unwrap(), &self.url("/config")]);
+        (serde_json::from_str(&text(&answer)).unwrap(), child.wait_with_output().unwrap())
+    }
+
+    fn wait_for_it(&self, child: &mut Child) {
+        let said = BufReader::new(child.stderr.as_mut().unwrap()).lines().next().unwrap().unwrap();
+        assert!(
+            said.starts_with(&format!("menagerie: waiting on port {}; this VM's key is sha256//", self.port)),
+            "{said}"
+        );
+    }
+
+    fn curl(&self, words: &[&str]) -> Output {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-k", "--noproxy", "*", "--max-time", "50", "--cert"]).arg(&self.client).args(words);
+        curl.output().expect("curl: apt-get install curl")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn hostname(&self, of: &str) -> String {
+        fs::read_to_string(self.disk(&format!("{of}/templates/etc/hostname"))).unwrap()
+    }
+}
+
+fn said(output: &Output) -> (i32, &str, &str) {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_vm_that_runs_takes_a_configuration_and_goes_back() {
+    let place = Place::new();
+    let (answer, output) = place.receive("one");
+    let sha256 = answer["sha256"].as_str().unwrap();
+    let next = format!("the next boot has the configuration {sha256}\n");
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stdout)),
+        (Some(0), next.as_str().into()),
+        "{output:?}"
+    );
+    place.receive("two");
+    assert_eq!((place.hostname("config"), place.hostname("config.prev")), ("two".into(), "one".into()));
+
+    let output = place.menagerie(&["config", "rollback"]).output().unwrap();
+    assert_eq!(said(&output), (0, next.as_str(), ""));
+    assert_eq!((place.hostname("config"), place.hostname("config.prev")), ("one".into(), "two".into()));
+    let output = place.menagerie(&["--json", "config", "rollback"]).output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["config"].as_str().is_some_and(|digest| digest.len() == 64 && digest != sha256), "{json}");
+}
+
+#[test]
+fn what_it_cannot_do_is_said() {
+    let place = Place::new();
+    let output = place.menagerie(&["config", "rollback"]).output().unwrap();
+    let (code, _, err) = said(&output);
+    assert_eq!(code, 1);
+    assert!(err.ends_with("/config.prev: there is no configuration before this one\n"), "{err}");
+    let output = place.menagerie(&["receive", "--retain", "3"]).output().unwrap();
+    assert_eq!(said(&output).0, 2, "{output:?}");
+
+    // A reboot is none of its business.
+    let mut child = place.menagerie(&["receive"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    place.wait_for_it(&mut child);
+    let refused = place.curl(&["-X", "POST", &place.url("/reboot")]);
+    assert_eq!(text(&refused), "{\"error\":\"this VM runs, and is rebooted from inside\"}\n");
+    // It was there first.
+    let output = place.menagerie(&["receive"]).output().unwrap();
+    let (code, _, err) = said(&output);
+    assert_eq!(
+        (code, err),
+        (1, format!("menagerie: listening on port {}: address already in use\n", place.port).as_str())
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    fs::remove_file(place.disk("dock0/trust/operators.pem")).unwrap();
+    let output = place.menagerie(&["receive"]).output().unwrap();
+    let err = said(&output).2;
+    assert_eq!(err, "menagerie: nobody may push anything without dock0/trust/operators.pem\n");
+    assert!(Path::new(&place.disk("dock0/identity/vm.key")).exists());
+}
