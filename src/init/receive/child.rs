@@ -111,7 +111,7 @@ fn lock_up(parent: Pid) -> Result<(), Failure> {
         allowed: &[],
         tcp: Tcp::None,
         memory: MEMORY,
-        descriptors: u64::try_from(MAX_CONNECTIONS).unwrap_or(u64::MAX).saturating_add(16),
+        descriptors: u64::try_from(2 * MAX_CONNECTIONS).unwrap_or(u64::MAX).saturating_add(16),
         file_size: MAX_BUNDLE.saturating_add(MAX_MANIFEST),
         parent: Some(parent),
     })?;

@@ -75,18 +75,11 @@ pub enum Fate {
 }
 
 impl Connection {
-    /// Greets a client that has just come.
-    pub fn new(socket: TcpStream, peer: IpAddr, terms: &Terms, now: Instant) -> std::io::Result<Connection> {
+    /// Greets a client that has said something; until then, it lives.
+    pub fn new(socket: TcpStream, peer: IpAddr, terms: &Terms, deadline: Instant) -> std::io::Result<Connection> {
         socket.set_nonblocking(true)?;
         let tls = ServerConnection::new(terms.config.clone()).map_err(std::io::Error::other)?;
-        Ok(Connection {
-            socket,
-            peer,
-            tls,
-            stage: Stage::Head(Vec::new()),
-            life: terms.life,
-            deadline: now + terms.life,
-        })
+        Ok(Connection { socket, peer, tls, stage: Stage::Head(Vec::new()), life: terms.life, deadline })
     }
 
     /// To wait on: for bytes, and for room if [`Connection::wants_to_write`].

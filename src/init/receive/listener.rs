@@ -6,12 +6,11 @@ use crate::failure::{Doing, Failure};
 use crate::net::child::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-/// The most connections that are open at once.
+/// The most connections that are open at once, and as many more that have not said anything yet.
 pub const MAX_CONNECTIONS: usize = 64;
 /// How often it looks around if nothing comes.
 const LOOK: Duration = Duration::from_secs(10);
@@ -22,8 +21,18 @@ const AT_ONCE: usize = 16;
 pub struct Listener {
     socket: TcpListener,
     terms: Terms,
-    /// The oldest first.
+    /// Those that have not said anything yet, the oldest first: nothing is kept for them but the socket, so that a crowd of them
+    /// costs nobody time.
+    silent: Vec<Silent>,
+    /// The others, the oldest first.
     open: Vec<Connection>,
+}
+
+/// Who has come and says nothing.
+struct Silent {
+    socket: TcpStream,
+    peer: IpAddr,
+    deadline: Instant,
 }
 
 /// What came while it slept.
@@ -31,6 +40,7 @@ pub struct Came {
     /// The parent has said something.
     pub word: bool,
     door: bool,
+    silent: Vec<bool>,
     clients: Vec<bool>,
 }
 
@@ -38,14 +48,16 @@ impl Listener {
     /// Listens on a socket that waits for connections already.
     pub fn new(socket: TcpListener, terms: Terms) -> std::io::Result<Listener> {
         socket.set_nonblocking(true)?;
-        Ok(Listener { socket, terms, open: Vec::new() })
+        Ok(Listener { socket, terms, silent: Vec::new(), open: Vec::new() })
     }
 
     /// Sleeps until something comes or is due.
     pub fn sleep(&self, parent: BorrowedFd<'_>) -> Result<Came, Failure> {
         let now = Instant::now();
-        let due = self.open.iter().map(|connection| connection.deadline).fold(now + LOOK, Instant::min);
+        let deadlines = self.open.iter().map(|connection| connection.deadline);
+        let due = deadlines.chain(self.silent.iter().map(|silent| silent.deadline)).fold(now + LOOK, Instant::min);
         let mut fds = vec![PollFd::from_borrowed_fd(parent, PollFlags::IN), PollFd::new(&self.socket, PollFlags::IN)];
+        fds.extend(self.silent.iter().map(|silent| PollFd::new(&silent.socket, PollFlags::IN)));
         fds.extend(self.open.iter().map(|connection| {
             let room = if connection.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
             PollFd::from_borrowed_fd(connection.socket(), PollFlags::IN | room)
@@ -56,7 +68,8 @@ impl Listener {
         }
         let mut came = fds.iter().map(|fd| !fd.revents().is_empty());
         let (word, door) = (came.next().unwrap_or_default(), came.next().unwrap_or_default());
-        Ok(Came { word, door, clients: came.collect() })
+        let silent = came.by_ref().take(self.silent.len()).collect();
+        Ok(Came { word, door, silent, clients: came.collect() })
     }
 
     /// Works on what came; what a person might want to know is told.
@@ -73,8 +86,38 @@ impl Listener {
             }
             goes_on(&fate, tell)
         });
+        self.hear_silent(&came.silent, clerk, tell, now);
         if came.door {
-            self.let_in(clerk, tell, now);
+            self.let_in(now);
+        }
+    }
+
+    /// Those that have said something, or have gone, are silent no more; those whose time is over go.
+    fn hear_silent(&mut self, came: &[bool], clerk: &mut dyn Clerk, tell: &mut dyn FnMut(&str), now: Instant) {
+        let mut came = came.iter();
+        let mut still = Vec::new();
+        for silent in std::mem::take(&mut self.silent) {
+            if came.next() == Some(&true) {
+                self.greet(silent, clerk, tell, now);
+            } else if silent.deadline > now {
+                still.push(silent);
+            }
+        }
+        self.silent = still;
+    }
+
+    fn greet(&mut self, silent: Silent, clerk: &mut dyn Clerk, tell: &mut dyn FnMut(&str), now: Instant) {
+        if self.open.len() >= MAX_CONNECTIONS && !self.make_room() {
+            return; // all are operators; the newest waits for nobody
+        }
+        let Silent { socket, peer, deadline } = silent;
+        match Connection::new(socket, peer, &self.terms, deadline) {
+            Ok(mut connection) => {
+                if goes_on(&connection.work(clerk, now), tell) {
+                    self.open.push(connection);
+                }
+            }
+            Err(why) => tell(&format!("{peer}: {why}")),
         }
     }
 
@@ -89,26 +132,19 @@ impl Listener {
         self.open.iter().all(|connection| !connection.wants_to_write())
     }
 
-    fn let_in(&mut self, clerk: &mut dyn Clerk, tell: &mut dyn FnMut(&str), now: Instant) {
+    fn let_in(&mut self, now: Instant) {
         for _ in 0..AT_ONCE {
             let (socket, peer) = match self.socket.accept() {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // It went again, or there is no descriptor left for it: nothing that the others should suffer from.
+                // There is none, it went again, or there is no descriptor left for it: nothing that the others should suffer
+                // from.
                 Err(_) => return,
                 Ok(accepted) => accepted,
             };
-            if self.open.len() >= MAX_CONNECTIONS && !self.make_room() {
-                continue; // all are operators; the newest waits for nobody
+            if self.silent.len() >= MAX_CONNECTIONS {
+                self.silent.remove(0);
             }
-            match Connection::new(socket, peer.ip().to_canonical(), &self.terms, now) {
-                // What it has sent already is not waited for.
-                Ok(mut connection) => {
-                    if goes_on(&connection.work(clerk, now), tell) {
-                        self.open.push(connection);
-                    }
-                }
-                Err(why) => tell(&format!("{}: {why}", peer.ip())),
-            }
+            let deadline = now + self.terms.life;
+            self.silent.push(Silent { socket, peer: peer.ip().to_canonical(), deadline });
         }
     }
 
