@@ -21,7 +21,7 @@ fn arguments() {
         (
             "a bare kernel",
             plain.clone(),
-            "-machine q35 -accel tcg -cpu max -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet -nic none",
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet -nic none",
         ),
         (
             "kernel and initrd, a large pc with KVM that reboots",
@@ -39,29 +39,29 @@ fn arguments() {
         (
             "counted instructions are TCG's",
             Machine { accel: Accel::Kvm, clock: Clock::Instructions, ..plain.clone() },
-            "-machine q35 -accel tcg -cpu max -icount shift=0,sleep=off -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet -nic none",
+            "-machine q35 -accel tcg -cpu max,-avx -icount shift=0,sleep=off -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet -nic none",
         ),
         (
             "a boot sector",
             Machine::new(Boot::Disk),
-            "-machine q35 -accel tcg -cpu max -m 256 -smp 1 -no-reboot -nic none",
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -nic none",
         ),
         (
             "GRUB 2 with its disk on virtio-scsi",
             Machine { disks: vec![Disk::scsi("/d")], ..Machine::new(Boot::Grub2 { image: "/g".into() }) },
-            "-machine q35 -accel tcg -cpu max -m 256 -smp 1 -no-reboot -kernel /g -device virtio-scsi-pci,id=scsi0 \
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /g -device virtio-scsi-pci,id=scsi0 \
              -drive if=none,id=disk0,format=raw,file=/d,cache=unsafe -device scsi-hd,bus=scsi0.0,scsi-id=0,drive=disk0,bootindex=1 -nic none",
         ),
         (
             "GRUB Legacy from its floppy",
             Machine::new(Boot::GrubLegacy { floppy: "/f,1".into() }),
-            "-machine q35 -accel tcg -cpu max -m 256 -smp 1 -no-reboot \
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot \
              -drive if=floppy,index=0,format=raw,readonly=on,file=/f,,1 -global isa-fdc.bootindexA=0 -nic none",
         ),
         (
             "a late disk: its controller, the socket, no drive",
             Machine { disks: vec![late(Disk::scsi("/d"))], qmp: Some("/q".into()), ..plain.clone() },
-            "-machine q35 -accel tcg -cpu max -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
              -device virtio-scsi-pci,id=scsi0 -nic none -qmp unix:/q,server=on,wait=off",
         ),
         (
@@ -74,7 +74,7 @@ fn arguments() {
                 extra: vec!["-rtc".into(), "base=1970-01-02".into()],
                 ..plain
             },
-            "-machine q35 -accel tcg -cpu max -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
              -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8002-:1002 \
              -device virtio-rng-pci -rtc base=1970-01-02",
         ),
