@@ -3,6 +3,7 @@
 use crate::ca::Ca;
 use crate::{PATIENCE, wait_for};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -75,6 +76,12 @@ impl Nginx {
             let all = log.lines().map(String::from).collect::<Vec<_>>();
             (all.len() >= lines).then_some(all)
         })
+    }
+
+    /// Who has asked so far, with which TLS and which cipher; each once.
+    pub fn ciphers(&self) -> Result<BTreeSet<String>> {
+        let log = fs::read_to_string(self.directory.path().join("tls.log"))?;
+        Ok(log.lines().map(String::from).collect())
     }
 
     /// Empties the log.
