@@ -1,15 +1,11 @@
 //! Measures: how long a 300 MB artifact takes the shipped child and how much memory, against `curl | sha256sum`; all over TLS on
 //! the loopback.
-//!
-//! The memory is `VmHWM` of the child's own /proc status, read while it runs. What wait4(2) tells is no figure of the child's:
-//! it begins with what the parent had when it forked.
 
 use anyhow::{Context, Result, ensure};
 use fetch_tests::ca::Ca;
 use fetch_tests::nginx::Nginx;
 use fetch_tests::place::Place;
 use init::fetch::job::{Job, What};
-use init::fetch::parent::{Terms, fetch};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -32,8 +28,10 @@ fn main() -> Result<()> {
     let job = Job::new("vm_root 2", &[&url], What::Artifact { size: SIZE, sha256 }).map_err(anyhow::Error::msg)?;
     for run in 1..=RUNS {
         let begin = Instant::now();
-        let peak = fetch_once(&place, &job)?;
+        let (fetched, watched) = place.fetch_watched(&job, Duration::from_secs(600));
         let ours = begin.elapsed();
+        drop(fetched.map_err(|failure| anyhow::anyhow!("{failure}"))?);
+        let peak = watched.context("the child was never seen")?.peak;
         fs::remove_file(place.part())?;
 
         let begin = Instant::now();
@@ -51,30 +49,6 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Fetches it, and returns the most memory that the child had at any time, in KiB.
-fn fetch_once(place: &Place, job: &Job) -> Result<u64> {
-    let terms = Terms { program: Some(&place.program), ca: Some(place.ca()), deadline: Duration::from_secs(600) };
-    let mut peak = 0;
-    // The child tells how far it is five times a second, and once more at the end; then it may be gone already.
-    let fetched = fetch(job, place.open()?, &terms, &mut |_| peak = peak.max(peak_of_child().unwrap_or(0)));
-    drop(fetched.map_err(|failure| anyhow::anyhow!("{failure}"))?);
-    ensure!(peak > 0, "the child's memory was never seen");
-    Ok(peak)
-}
-
-/// `VmHWM` of the child that fetches, in KiB. nginx is a child of this process too.
-fn peak_of_child() -> Option<u64> {
-    let children = fs::read_to_string("/proc/thread-self/children").ok()?;
-    children.split_whitespace().find_map(|child| {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{child}/{file}")).ok();
-        let is_ours = read("cmdline")?.split('\0').next() == Some(init::fetch::NAME);
-        let peak = read("status")?
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
-        peak.filter(|_| is_ours)
-    })
 }
 
 fn write_noise(path: &Path) -> Result<[u8; 32]> {

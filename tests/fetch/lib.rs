@@ -6,6 +6,7 @@ pub mod jail;
 pub mod nginx;
 pub mod operators;
 pub mod place;
+pub mod watched;
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! A place to fetch into, and a fetch into it.
 
+use crate::watched::{self, Watched};
 use anyhow::Result;
 use init::failure::Failure;
 use init::fetch::fetched::Fetched;
@@ -67,14 +68,23 @@ impl Place {
 
     /// The same with a deadline.
     pub fn fetch_within(&self, job: &Job, deadline: Duration) -> (Result<Fetched, Failure>, Vec<Progress>) {
-        let terms = Terms { program: Some(&self.program), ca: Some(&self.ca), deadline };
         let mut heard = Vec::new();
-        let file = match self.open() {
-            Ok(file) => file,
-            Err(error) => return (Err(Failure::new(error.to_string())), heard),
-        };
-        let fetched = fetch(job, file, &terms, &mut |progress| heard.push(progress));
+        let fetched = self.fetch_telling(job, deadline, &mut |progress| heard.push(progress));
         (fetched, heard)
+    }
+
+    /// The same, and looks at the child whenever it says something.
+    pub fn fetch_watched(&self, job: &Job, deadline: Duration) -> (Result<Fetched, Failure>, Option<Watched>) {
+        let mut watched = None;
+        // The last time it may be gone already.
+        let fetched = self.fetch_telling(job, deadline, &mut |_| watched = watched::look().or(watched));
+        (fetched, watched)
+    }
+
+    fn fetch_telling(&self, job: &Job, deadline: Duration, tell: &mut dyn FnMut(Progress)) -> Result<Fetched, Failure> {
+        let terms = Terms { program: Some(&self.program), ca: Some(&self.ca), deadline };
+        let file = self.open().map_err(|error| Failure::new(error.to_string()))?;
+        fetch(job, file, &terms, tell)
     }
 }
 

@@ -1,19 +1,38 @@
-//! The child as it ships, whose arithmetic on curves is not the one of the tests' own build: servers with every kind of handshake
-//! that needs it.
+//! The child as it ships: how much memory it takes and may take; and servers with every kind of handshake that needs its arithmetic
+//! on curves, which is not the one of the tests' own build.
 
 use fetch_tests::ca::Ca;
 use fetch_tests::hostile::{Hostile, Script};
+use fetch_tests::nginx::Nginx;
 use fetch_tests::place::{Place, job};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm};
 use rustls::crypto::ring::{cipher_suite as suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use std::path::PathBuf;
+use std::time::Duration;
 
 fn shipped() -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../build/init");
     let path =
         path.canonicalize().expect("build/init is missing: run the tests with ./justw test, which builds it first");
     path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_child_that_ships_is_small_whatever_it_fetches() {
+    let ca = Ca::new(&["localhost"]).unwrap();
+    let place = Place::new(&shipped(), &ca.pem).unwrap();
+    // Slow enough to be looked at.
+    for (size, path) in [(2 << 20, "slower/blob"), (24 << 20, "slow/blob")] {
+        let bytes = fetch_tests::noise(size, 3);
+        let nginx = Nginx::start(&ca, &[("blob", &bytes)]).unwrap();
+        let (fetched, watched) = place.fetch_watched(&job(&bytes, &[&nginx.https(path)]), Duration::from_secs(60));
+        fetched.and_then(|fetched| fetched.by_reading()).unwrap();
+        let watched = watched.expect("the child was never seen");
+        assert_eq!(watched.address_space, 16 << 20, "{size} bytes");
+        assert!((1 << 10..4 << 10).contains(&watched.peak), "{size} bytes: {watched:?}");
+        std::fs::remove_file(place.part()).unwrap();
+    }
 }
 
 fn five() -> Script {
