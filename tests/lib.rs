@@ -5,6 +5,7 @@
 
 pub mod boot;
 pub mod installer;
+pub mod large;
 pub mod partition;
 pub mod publisher;
 pub mod root;

@@ -1,13 +1,14 @@
 //! A VM's root as a directory, to be packed into an image.
 
 use crate::built;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dock0::disk::make_directories;
 use dock0::image::{self, Format};
 use dock0::output::Existing;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The head of an ELF program for this machine, without the program: every check takes it, and the kernel does not.
 pub const HOLLOW_PROGRAM: [u8; 120] = {
@@ -54,6 +55,20 @@ impl Root {
         fs::write(&to, content).with_context(|| format!("writing {}", to.display()))?;
         fs::set_permissions(&to, Permissions::from_mode(mode))?;
         Ok(self)
+    }
+
+    /// Adds a program of this machine as `/bin/NAME`, and the libraries that it is linked to where it looks for them.
+    pub fn program(mut self, name: &str) -> Result<Root> {
+        let path = Path::new("/usr/bin").join(name);
+        let output = Command::new("ldd").arg(&path).output().context("starting ldd")?;
+        ensure!(output.status.success(), "ldd {}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+        // `name => /path (address)`, or the loader's path alone; the kernel's own part has none.
+        let linked = String::from_utf8_lossy(&output.stdout).into_owned();
+        for library in linked.split_whitespace().filter(|word| word.starts_with('/')) {
+            let bytes = fs::read(library).with_context(|| format!("reading {library}"))?;
+            self = self.file(library.trim_start_matches('/'), &bytes, 0o755)?;
+        }
+        self.file(&format!("bin/{name}"), &fs::read(&path)?, 0o755)
     }
 
     /// Adds a link.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
-use boot_tests::publisher::{HOST, HOST_IPV6, Publisher, artifact};
+use boot_tests::publisher::{HOST_IPV6, Publisher, artifact};
 use boot_tests::{Boot, Root};
 use dock0::image::Format;
 use dock0::menu::Menu;
@@ -223,19 +223,8 @@ fn a_machine_without_ipv4_installs_itself() -> Result<()> {
 /// 300 MB through a machine of 128: nothing of it is kept in memory.
 #[test]
 fn a_large_root_fits_through_a_small_machine() -> Result<()> {
-    let root = Root::with_probe("installed")?.file("large", &fetch_tests::noise(300_000_000, 9), 0o644)?;
-    // ext4, since packing that much into EROFS takes a minute.
-    let publisher = Publisher::of_format(&root, Format::Ext4, HOST)?;
-    publisher.publish(1, &publisher.keys)?;
-    let disk = publisher.partition()?.disk_of(400 << 20, "dock0")?;
-    let (facts, report) = boot(&disk, "").memory(128).to_done()?;
+    let (facts, _) = boot_tests::large::install()?;
     assert_eq!(name(&facts), "installed");
-    println!(
-        "from QEMU's start to the probe, with {} bytes to install: {:.1} s",
-        publisher.root.len(),
-        report.took.as_secs_f64()
-    );
-    facts.log.iter().filter(|line| line.contains("vm_root")).for_each(|line| println!("{line}"));
     Ok(())
 }
 

@@ -1,8 +1,6 @@
-//! Measures what turning releases over costs: by how many releases there are, and by how large their artifacts are. Prints
-//! a table; nothing is asserted.
+//! What turning releases over costs: by how many releases there are, and by how large their artifacts are.
 
-#![forbid(unsafe_code)]
-
+use crate::median;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::path::Path;
@@ -12,7 +10,8 @@ use std::time::{Duration, Instant};
 /// How often each row is measured; the median counts.
 const TIMES: usize = 9;
 
-fn main() -> Result<()> {
+/// Prints the table.
+pub fn measure_all() -> Result<()> {
     println!("menagerie, milliseconds on this machine's own file system, median of {TIMES}:");
     println!("adding one to so many releases, each with an artifact of this size; going back to the one before");
     println!("{:>9} {:>12} {:>10} {:>10}", "releases", "artifact", "add", "rollback");
@@ -46,7 +45,7 @@ fn measure(releases: u32, size: u64) -> Result<(Duration, Duration)> {
         add.push(call(&disk, &format!("add v=new{number}@{} --retain {retain}", large.display()))?);
     }
     let rollback = (0..TIMES).map(|_| call(&disk, "rollback")).collect::<Result<Vec<_>>>()?;
-    Ok((median(add), median(rollback)))
+    Ok((median(add)?, median(rollback)?))
 }
 
 fn call(disk: &Path, words: &str) -> Result<Duration> {
@@ -56,11 +55,6 @@ fn call(disk: &Path, words: &str) -> Result<Duration> {
     let output = command.output().context("starting init")?;
     ensure!(output.status.success(), "menagerie {words}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(start.elapsed())
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 fn milliseconds(time: Duration) -> f64 {
