@@ -188,6 +188,7 @@ fn without_a_key_nothing_is_admitted() {
     place.unpin("first");
     let why = place.take(NOW, &good, &minisig).unwrap_err();
     assert!(why.starts_with("no manifest can be believed: no key is pinned, "), "{why}");
-    assert!(floor(&place.disk(), Timestamp::from_unix(0)).is_err());
+    // A machine that takes no manifests has a clock all the same.
+    assert_eq!(floor(&place.disk(), Timestamp::from_unix(7)).unwrap().unix(), 7);
     assert!(system_time().unix() > 0);
 }
