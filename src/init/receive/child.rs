@@ -64,12 +64,22 @@ fn serve(words: &[&str]) -> Result<(), Failure> {
     tell(&Said::Ready(fingerprint));
     let (stdin, mut lines) = (std::io::stdin(), Lines::default());
     loop {
-        let came = listener.sleep(stdin.as_fd())?;
+        let came = listener.sleep(Some(stdin.as_fd()))?;
         if came.word && !hear(&mut lines, &mut clerk, &mut listener)? {
-            return Ok(());
+            return see_off(&mut listener, &mut clerk);
         }
         clerk.work(&mut listener, &came);
     }
+}
+
+/// Waits until those who were answered have gone: the network is taken down behind us, and an answer may still be on its way.
+/// Whoever else is there is left.
+fn see_off(listener: &mut Listener, clerk: &mut Desk) -> Result<(), Failure> {
+    while !listener.has_seen_all_off() {
+        let came = listener.sleep(None)?;
+        clerk.work(listener, &came);
+    }
+    Ok(())
 }
 
 /// What the words mean.

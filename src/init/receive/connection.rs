@@ -105,6 +105,11 @@ impl Connection {
         matches!(self.stage, Stage::Waiting)
     }
 
+    /// Whether its client has been answered, as far as we know, and has not gone.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::Answering | Stage::Leaving)
+    }
+
     /// Does all that can be done without waiting.
     pub fn work(&mut self, clerk: &mut dyn Clerk, now: Instant) -> Fate {
         let read = match self.stage {

@@ -7,7 +7,7 @@ use crate::net::child::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::net::{IpAddr, TcpListener, TcpStream};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// The most connections that are open at once, and as many more that have not said anything yet.
@@ -51,12 +51,16 @@ impl Listener {
         Ok(Listener { socket, terms, silent: Vec::new(), open: Vec::new() })
     }
 
-    /// Sleeps until something comes or is due.
-    pub fn sleep(&self, parent: BorrowedFd<'_>) -> Result<Came, Failure> {
+    /// Sleeps until something comes or is due, from the parent too where it may still say something.
+    pub fn sleep(&self, parent: Option<BorrowedFd<'_>>) -> Result<Came, Failure> {
         let now = Instant::now();
         let deadlines = self.open.iter().map(|connection| connection.deadline);
         let due = deadlines.chain(self.silent.iter().map(|silent| silent.deadline)).fold(now + LOOK, Instant::min);
-        let mut fds = vec![PollFd::from_borrowed_fd(parent, PollFlags::IN), PollFd::new(&self.socket, PollFlags::IN)];
+        let word = parent.map_or(PollFlags::empty(), |_| PollFlags::IN);
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(parent.unwrap_or(self.socket.as_fd()), word),
+            PollFd::new(&self.socket, PollFlags::IN),
+        ];
         fds.extend(self.silent.iter().map(|silent| PollFd::new(&silent.socket, PollFlags::IN)));
         fds.extend(self.open.iter().map(|connection| {
             let room = if connection.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
@@ -125,6 +129,11 @@ impl Listener {
     pub fn answer(&mut self, answer: &Answer) -> bool {
         let waiting = self.open.iter_mut().find(|connection| connection.is_waiting());
         waiting.map(|connection| connection.answer(answer, Instant::now())).is_some()
+    }
+
+    /// Whether nobody is there any more who was answered and has not gone: until then the answer may still be on its way.
+    pub fn has_seen_all_off(&self) -> bool {
+        !self.open.iter().any(Connection::is_answered)
     }
 
     /// Whether everybody has what is to be sent.

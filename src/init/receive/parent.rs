@@ -29,8 +29,8 @@ pub const LIFE: Duration = Duration::from_secs(60);
 const START: Duration = Duration::from_secs(20);
 /// How long an answer may take to be sent; then whoever waits for it is left.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long the child may take to end.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long the child may take to end: those who were answered may take two seconds to go.
+const GRACE: Duration = Duration::from_secs(3);
 /// The most notes of one child. It says one a second at most, unless it has been taken over.
 const MAX_NOTES: u32 = 10_000;
 /// How much is heard at once, so that the caller comes to its other work.
