@@ -103,16 +103,13 @@ impl BootPartition {
             // Worst case: it lies around until the next boot.
             note!("{failure}");
         }
-        let wants = match policy {
-            ConfigPolicy::Skip => return Ok(false),
-            ConfigPolicy::Wait { .. } => true,
-            ConfigPolicy::Auto => !config::is_there(&disk)? || keeps_none(&disk)?,
-        };
-        match (wants && operators_are_known(&disk)?, policy) {
-            (false, ConfigPolicy::Wait { .. }) => {
+        match (policy, operators_are_known(&disk)?) {
+            (ConfigPolicy::Skip, _) | (ConfigPolicy::Auto, false) => Ok(false),
+            (ConfigPolicy::Wait { .. }, false) => {
                 Err(Failure::new(format!("dock0.config=wait: nobody may push a configuration without {OPERATORS}")))
             }
-            (waits, _) => Ok(waits),
+            (ConfigPolicy::Wait { .. }, true) => Ok(true),
+            (ConfigPolicy::Auto, true) => Ok(!config::is_there(&disk)? || keeps_none(&disk)),
         }
     }
 
@@ -124,40 +121,53 @@ impl BootPartition {
         places: &Places,
     ) -> Result<Option<String>, Failure> {
         let disk = self.disk()?;
-        let kept_in = match read_settings(&disk)?.config.store {
-            Store::Disk => &self.mounted_on,
+        let memory = match read_settings(&disk)?.config.store {
+            Store::Disk => None,
             Store::Memory => {
                 make_directory(&places.config)?;
-                &places.config
+                Some(Disk::open(&places.config)?)
             }
         };
         let patience = match policy {
             ConfigPolicy::Wait { seconds } => seconds.map(|seconds| Duration::from_secs(seconds.into())),
             ConfigPolicy::Auto | ConfigPolicy::Skip => None,
         };
-        let wait =
-            Wait { boot: &disk, store: &Disk::open(kept_in)?, release: root.name.clone(), id: root.release, patience };
-        match wait_for_config(&wait)? {
-            true => templates_below(kept_in),
-            false => self.config(policy),
+        // One and the same disk, or each would keep the other from changing it.
+        let store = memory.as_ref().unwrap_or(&disk);
+        let wait = Wait { boot: &disk, store, release: root.name.clone(), id: root.release, patience };
+        match (wait_for_config(&wait)?, memory) {
+            (true, Some(_)) => templates_below(&places.config),
+            (true, None) | (false, _) => self.config(policy, places),
         }
     }
 
-    /// The directory that is laid over the root, if there is one and it is wanted.
-    pub fn config(&self, policy: ConfigPolicy) -> Result<Option<String>, Failure> {
+    /// The directory that is laid over the root, if there is one and it is wanted. Which one it is is left for the running system.
+    pub fn config(&self, policy: ConfigPolicy, places: &Places) -> Result<Option<String>, Failure> {
         match policy {
             ConfigPolicy::Skip => {
                 say!("leaving the configuration out (dock0.config=skip)");
                 Ok(None)
             }
-            ConfigPolicy::Auto | ConfigPolicy::Wait { .. } => templates_below(&self.mounted_on),
+            ConfigPolicy::Auto | ConfigPolicy::Wait { .. } => {
+                let templates = templates_below(&self.mounted_on)?;
+                if templates.is_some() {
+                    config::note_running(&self.disk()?, &places.running_config)?;
+                }
+                Ok(templates)
+            }
         }
     }
 }
 
-/// Whether a configuration has to be pushed at every boot.
-fn keeps_none(disk: &Disk) -> Result<bool, Failure> {
-    Ok(read_settings(disk)?.config.store == Store::Memory)
+/// Whether a configuration has to be pushed at every boot. One that is there boots whatever the settings are like.
+fn keeps_none(disk: &Disk) -> bool {
+    match read_settings(disk) {
+        Ok(settings) => settings.config.store == Store::Memory,
+        Err(failure) => {
+            note!("{failure}");
+            false
+        }
+    }
 }
 
 /// What is laid over the root, where there is a configuration in this directory.

@@ -87,7 +87,7 @@ fn boot() -> Result<Infallible, Failure> {
 
     let config = match partition.waits_for_config(orders.config)? {
         true => partition.receive_config(orders.config, &image, &places)?,
-        false => partition.config(orders.config)?,
+        false => partition.config(orders.config, &places)?,
     };
     clock.lap("configuration");
 

@@ -125,8 +125,9 @@ fn a_vm_waits_for_its_configuration_and_boots_with_it() -> Result<()> {
     assert_eq!(laid(&facts, "/etc/secret"), ("secret", "100600 0:0"));
     assert!(!facts.ran[0].out.contains("10.0.2.15"), "the network was taken down: {:?}", facts.ran);
     // The next boot waits for nobody.
-    let again = lab.boot(&disk, "").facts()?;
+    let again = lab.boot(&disk, "probe.run=/bin/busybox,stat,-c,%i,/run/vm/bootmnt/config probe.run=/bin/busybox,cat,/run/vm/running-config").facts()?;
     assert_eq!(laid(&again, "/etc/hostname").0, "web1");
+    assert_eq!(again.ran[0].out, again.ran[1].out, "what it is laid over is known: {:?}", again.ran);
     assert!(!again.log.iter().any(|line| line.contains("network")), "{:?}", again.log);
     Ok(())
 }
@@ -218,6 +219,17 @@ fn another_one_is_waited_for_as_long_as_was_asked() -> Result<()> {
     Ok(())
 }
 
+/// A VM that has all that it needs does not stand still because of a file that it would need for something else.
+#[test]
+fn settings_that_nobody_can_read_keep_no_configuration_from_booting() -> Result<()> {
+    let lab = Lab::new()?;
+    let partition = lab.partition()?.file("config/templates/etc/hostname", b"web1")?;
+    let facts = lab.boot(&partition.file("dock0/settings.json", b"{")?.disk()?, "").facts()?;
+    assert_eq!(laid(&facts, "/etc/hostname").0, "web1");
+    assert!(facts.log.iter().any(|line| line.starts_with("dock0/settings.json: it is not JSON")), "{:?}", facts.log);
+    Ok(())
+}
+
 #[test]
 fn a_configuration_that_is_kept_in_memory_is_pushed_at_every_boot() -> Result<()> {
     let lab = Lab::new()?;
@@ -247,6 +259,8 @@ fn a_release_is_pushed_too() -> Result<()> {
     let (manifest, signature) =
         (file("release.json", &signed.manifest)?, file("release.json.minisig", &signed.minisig)?);
     let mut vm = lab.boot(&disk, "").start()?;
+    // What was refused before is in nobody's way.
+    assert_eq!(lab.push(&mut vm, b"no bundle")?, json!({"error": "the bundle is no gzip file"}));
     let urls = (lab.url("/release.minisig"), lab.url("/release"));
     let said = lab.curl(&mut vm, &["-T", &signature, &urls.0, "-T", &manifest, &urls.1])?;
     assert!(said.ends_with("{\"release\":\"vm_root s7\"}\n"), "{said}");
