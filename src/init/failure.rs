@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use std::fmt::{self, Display};
 use std::io;
+use std::panic::PanicHookInfo;
 
 /// The sentence that rescue() says.
 #[derive(Debug)]
@@ -16,6 +17,13 @@ impl Failure {
 }
 
 impl Failure {
+    /// A panic, which is a defect of ours.
+    pub fn of_panic(panic: &PanicHookInfo) -> Self {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
+        Failure(format!("a defect in dock0 itself: {message}{place}"))
+    }
+
     /// Whether a disk was full. What a child of ours met comes as its sentence alone, so that is what is looked at.
     pub fn is_for_want_of_room(&self) -> bool {
         self.0.ends_with(&Errno::NOSPC.words())

@@ -73,9 +73,7 @@ pub fn come_after(seconds: u32) -> Result<(), Failure> {
 /// Makes every panic a failure like any other.
 pub fn catch_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
-        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
-        let failure = Failure::new(format!("a defect in dock0 itself: {message}{place}"));
+        let failure = Failure::of_panic(panic);
         if UNDER_WAY.load(Ordering::Relaxed) {
             // The rescue itself is at fault, or no longer alone. There is nothing left to try.
             alarm!("{failure}: rebooting");

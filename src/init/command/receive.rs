@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::install::read_settings;
 use crate::receive::identity;
 use crate::receive::office::VmOffice;
-use crate::receive::parent::{LIFE, Receiver, Terms};
+use crate::receive::parent::Receiver;
 use crate::receive::reception::{Ended, receive};
 use crate::store::Disk;
 use serde::Serialize;
@@ -31,14 +31,7 @@ pub fn roll_back_config(disk: &Disk, options: &Options) -> Result<(), Failure> {
 /// Listens until something was pushed.
 pub fn receive_once(disk: &Disk, options: &Options) -> Result<(), Failure> {
     let (settings, identity) = (read_settings(disk)?, identity::find_or_make(disk)?);
-    let terms = Terms {
-        program: None,
-        port: settings.config.port,
-        life: LIFE,
-        certificate: &identity.certificate,
-        key: &identity.key,
-        operators: identity.operators.as_deref(),
-    };
+    let terms = identity.terms(settings.config.port);
     if terms.operators.is_none() {
         return Err(Failure::new(format!("nobody may push anything without {}", identity::OPERATORS)));
     }

@@ -59,11 +59,7 @@ impl fmt::Display for Verdict {
 
 /// Is the child.
 pub fn run(words: &[&str]) -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tell(&Verdict::Failed(format!("a defect in dock0 itself: {message}{place}")));
-    }));
+    std::panic::set_hook(Box::new(|panic| tell(&Verdict::Failed(Failure::of_panic(panic).to_string()))));
     let verdict = begin(words).and_then(|(bundle, directory)| unpack(bundle, &directory));
     let verdict = verdict.unwrap_or_else(|failure| Verdict::Failed(failure.to_string()));
     tell(&verdict);

@@ -28,11 +28,7 @@ const SLACK: u64 = 4096;
 
 /// Is the child. The words behind its name: the process that started it, and the CA file if there is one.
 pub fn run(words: &[&str]) -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tell(&Line::Failed(format!("a defect in dock0 itself: {message}{place}")));
-    }));
+    std::panic::set_hook(Box::new(|panic| tell(&Line::Failed(Failure::of_panic(panic).to_string()))));
     let said = match fetch(words) {
         Ok(bytes) => Line::Done(bytes),
         Err(failure) => Line::Failed(failure.to_string()),

@@ -2,7 +2,7 @@
 
 use super::identity::{self, Identity};
 use super::office::VmOffice;
-use super::parent::{LIFE, Receiver, Terms};
+use super::parent::Receiver;
 use super::reception::{Ended, addresses, receive};
 use crate::config;
 use crate::failure::Failure;
@@ -89,14 +89,7 @@ fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Optio
 }
 
 fn listen(wait: &Wait, office: &mut VmOffice, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
-    let terms = Terms {
-        program: None,
-        port: office.settings.config.port,
-        life: LIFE,
-        certificate: &identity.certificate,
-        key: &identity.key,
-        operators: identity.operators.as_deref(),
-    };
+    let terms = identity.terms(office.settings.config.port);
     let mut receiver = Receiver::start(&terms, &|text| note!("{text}"))?;
     introduce(wait, office, &mut receiver)?;
     let ended = receive(&mut receiver, office, until)?;

@@ -1,15 +1,14 @@
-//! The listening child: `dock0-receive PARENT SECONDS CERTIFICATE KEY [OPERATORS]` reads its papers, locks itself up, and serves until
-//! its parent has nothing more to say.
+//! The listening child: `dock0-receive PARENT SECONDS CERTIFICATE KEY [OPERATORS]` reads its papers, locks itself up, and serves
+//! until its parent has nothing more to say.
 
 use super::connection::{Clerk, Terms};
 use super::desk::{Answer, MAX_BUNDLE, MAX_MANIFEST, Parcel, Wish};
 use super::kernel_log;
 use super::listener::{Came, Listener, MAX_CONNECTIONS};
-use super::state::{State, error};
+use super::state::State;
 use super::tls::{self, Papers};
 use super::words::{Said, Told};
 use crate::failure::{Cause, Doing, Failure};
-
 use crate::lines::{Lines, Nonsense, number};
 use crate::sandbox::{self, Confinement, Tcp};
 use crate::sys;
@@ -35,11 +34,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// Is the child.
 pub fn run(words: &[&str]) -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tell(&Said::Failed(format!("a defect in dock0 itself: {message}{place}")));
-    }));
+    std::panic::set_hook(Box::new(|panic| tell(&Said::Failed(Failure::of_panic(panic).to_string()))));
     match serve(words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -239,7 +234,7 @@ impl Clerk for Desk {
         }
     }
 
-    fn begin(&mut self, parcel: Parcel, _: u64) -> Result<(), Answer> {
+    fn begin(&mut self, parcel: Parcel) -> Result<(), Answer> {
         if self.busy {
             return Err(Answer::refusal(409, BUSY));
         }
@@ -275,12 +270,8 @@ impl Clerk for Desk {
 
 const BUSY: &str = "another push is under way: try again when it is done";
 
-fn failed(error: &std::io::Error) -> Answer {
-    Answer { body: error_body(error), ..Answer::json(500, "") }
-}
-
-fn error_body(why: &std::io::Error) -> String {
-    error(&format!("this VM could not take it: {}", why.words())) + "\n"
+fn failed(why: &std::io::Error) -> Answer {
+    Answer::refusal(500, &format!("this VM could not take it: {}", why.words()))
 }
 
 /// Since when the machine runs, in seconds.

@@ -53,8 +53,8 @@ enum Stage {
 pub trait Clerk {
     /// The answer to a wish, if it can be had at once. `None`: it comes later, by [`Connection::answer`].
     fn fulfil(&mut self, wish: Wish) -> Option<Answer>;
-    /// Begins to take a parcel of so many bytes, unless there is a reason not to.
-    fn begin(&mut self, parcel: Parcel, length: u64) -> Result<(), Answer>;
+    /// Begins to take a parcel, unless there is a reason not to.
+    fn begin(&mut self, parcel: Parcel) -> Result<(), Answer>;
     /// Takes the next bytes of it.
     fn take(&mut self, parcel: Parcel, bytes: &[u8]) -> Result<(), Answer>;
     /// It will not come whole.
@@ -214,7 +214,7 @@ impl Connection {
     }
 
     fn begin(&mut self, parcel: Parcel, length: u64, expects: bool, start: &[u8], clerk: &mut dyn Clerk, now: Instant) {
-        if let Err(refusal) = clerk.begin(parcel, length) {
+        if let Err(refusal) = clerk.begin(parcel) {
             return self.answer(&refusal, now);
         }
         if expects {

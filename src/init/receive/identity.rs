@@ -2,6 +2,7 @@
 //! believes.
 
 use super::certificate::{make_certificate, make_key};
+use super::parent::{LIFE, Terms};
 use crate::failure::{Doing, Failure};
 use crate::store::artifact::make_directories;
 use crate::store::{Disk, Files};
@@ -29,6 +30,14 @@ pub struct Identity {
     pub operators: Option<PathBuf>,
     /// Whether the certificate was made just now.
     pub is_new: bool,
+}
+
+impl Identity {
+    /// What this VM listens with, by the program that runs.
+    pub fn terms(&self, port: u16) -> Terms<'_> {
+        let Identity { certificate, key, operators, .. } = self;
+        Terms { program: None, port, life: LIFE, certificate, key, operators: operators.as_deref() }
+    }
 }
 
 /// Finds it; a key or a certificate that is missing is made.
