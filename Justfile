@@ -33,7 +33,7 @@ test: lint kernel initrd probe
     cargo test --workspace
     @{{just_executable()}} fuzz 10
 
-# Measure: bytes, seconds to the demo's login, init's steps and menagerie's changes in milliseconds, fetching on the host and in a VM
+# Measure: bytes, seconds to the demo's login, init's steps and menagerie's changes in milliseconds, pushing, fetching on the host and in a VM
 bench: disk probe
     @wc -c build/kernel/linode/vmlinuz build/initrd.img build/init | head -n 3
     @for grub in 2 legacy; do echo "GRUB $grub:"; target/debug/vm boot --snapshot --grub $grub --until login: --show "handing over"; done

@@ -1,17 +1,22 @@
-//! Measures and prints; a part of it alone if a word names it: `turnover`, `fetching`, `first-boot`. Nothing is asserted of times.
+//! Measures and prints; a part of it alone if a word names it: `turnover`, `pushing`, `fetching`, `first-boot`. Nothing is asserted of times.
 
 #![forbid(unsafe_code)]
 
 mod fetching;
 mod first_boot;
+mod pushing;
 mod turnover;
 
 use anyhow::{Context, Result, ensure};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 3] =
-    [("turnover", turnover::measure_all), ("fetching", fetching::measure_all), ("first-boot", first_boot::measure)];
+const PARTS: [Part; 4] = [
+    ("turnover", turnover::measure_all),
+    ("pushing", pushing::measure_all),
+    ("fetching", fetching::measure_all),
+    ("first-boot", first_boot::measure),
+];
 
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
