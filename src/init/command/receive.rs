@@ -40,7 +40,7 @@ pub fn receive_once(disk: &Disk, options: &Options) -> Result<(), Failure> {
     complain(format_args!("waiting on port {}; this VM's key is {}", receiver.port, receiver.fingerprint));
     let fingerprint = receiver.fingerprint.clone();
     receiver.set("fingerprint", &fingerprint)?;
-    receiver.set("config", &config::sha256(disk)?.unwrap_or_default())?;
+    receiver.set("config", &config::present(disk)?.sha256().unwrap_or_default())?;
     let running = running(disk)?;
     receiver.set("id", &running.map(|id| id.to_string()).unwrap_or_default())?;
     let say = |line: &str| complain(line);
@@ -56,7 +56,7 @@ pub fn receive_once(disk: &Disk, options: &Options) -> Result<(), Failure> {
 }
 
 fn tell(disk: &Disk, options: &Options) -> Result<(), Failure> {
-    let config = config::sha256(disk)?;
+    let config = config::present(disk)?.sha256();
     match (options.form, config) {
         (Form::Json, config) => print_json(&Configured { config }),
         (Form::Plain, Some(sha256)) => say(format_args!("the next boot has the configuration {sha256}")),

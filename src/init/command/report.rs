@@ -2,6 +2,7 @@
 
 use super::say;
 use super::words::{Form, Options};
+use crate::config::{self, Configuration};
 use crate::failure::{Doing, Failure};
 use crate::store::{Disk, Files};
 use menagerie::space::{Free, Megabytes};
@@ -47,10 +48,20 @@ struct State<'a> {
     next: Option<ReleaseJson<'a>>,
     pinned: Vec<String>,
     good: Vec<String>,
+    /// The configuration that the next boot has; null where there is none.
+    config: Option<ConfigJson>,
+    /// The one that `config rollback` brings back.
+    config_before: Option<ConfigJson>,
     /// Bytes that can still be written.
     free: u64,
     /// What was left half done, in words; the next change clears it away.
     leftovers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ConfigJson {
+    /// Of its bundle; null where it did not come as one.
+    sha256: Option<String>,
 }
 
 /// Prints one JSON value on a line.
@@ -117,11 +128,12 @@ pub fn named(inventory: &Inventory, id: ReleaseId) -> String {
     format!("release {}, {id}: {release}{}", release.number, missing.unwrap_or_default())
 }
 
-/// Prints what runs, what is next, what is kept, and how much room is left.
+/// Prints what runs, what is next, what is kept, which configuration there is, and how much room is left.
 pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(), Failure> {
     let Free { bytes, .. } = disk.free().doing(|| format!("asking how full {} is", options.root))?;
     let listing = &inventory.listing;
     let next = listing.latest.and_then(|number| listing.release(number));
+    let (config, before) = (config::present(disk)?, config::before(disk)?);
     let leftovers = || inventory.leftovers.iter().map(|leftover| leftover.to_string());
     let ids = |ids: &[ReleaseId]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>();
     if options.form == Form::Json {
@@ -130,6 +142,8 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
             next: next.map(|release| release_json(inventory, release)),
             pinned: ids(&inventory.marks.pinned),
             good: ids(&inventory.marks.good),
+            config: config_json(config),
+            config_before: config_json(before),
             free: bytes,
             leftovers: leftovers().collect(),
         });
@@ -140,9 +154,25 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
     lines.push(("next", next.map_or("nothing: latest leads to no release".into(), |release| named(release.id()))));
     lines.extend(inventory.marks.good.iter().map(|id| ("good", named(*id))));
     lines.extend(inventory.marks.pinned.iter().map(|id| ("pinned", named(*id))));
+    lines.push(("config", config_words(&config)));
+    if before != Configuration::Missing {
+        lines.push(("config before", config_words(&before)));
+    }
     lines.extend(leftovers().map(|leftover| ("left half done", leftover)));
     lines.push(("free", Megabytes(bytes).to_string()));
     lines.into_iter().try_for_each(|(what, is)| say(format_args!("{what:<14} {is}")))
+}
+
+fn config_json(config: Configuration) -> Option<ConfigJson> {
+    (config != Configuration::Missing).then(|| ConfigJson { sha256: config.sha256() })
+}
+
+fn config_words(config: &Configuration) -> String {
+    match config {
+        Configuration::Missing => "none".into(),
+        Configuration::Bundle(sha256) => format!("the bundle {sha256}"),
+        Configuration::Unrecorded => "one that came as no bundle".into(),
+    }
 }
 
 fn sorted(release: &Release) -> Vec<&Artifact> {

@@ -19,7 +19,7 @@ pub enum Asked {
 pub enum Verb {
     /// Print the releases.
     List,
-    /// Print what runs, what is next, what is kept.
+    /// Print what runs, what is next, what is kept, and which configuration there is.
     Status,
     /// Read everything again.
     Verify,

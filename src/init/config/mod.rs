@@ -8,7 +8,7 @@ pub mod child;
 mod place;
 mod unpack;
 
-pub use place::{is_there, note_running, rollback, sha256, tidy};
+pub use place::{Configuration, before, is_there, note_running, present, rollback, tidy};
 
 use crate::failure::{Doing, Failure};
 use crate::store::{Disk, Files};

@@ -22,13 +22,43 @@ pub fn is_there(disk: &Disk) -> Result<bool, Failure> {
     stands(disk, CONFIG)
 }
 
-/// The SHA-256 of the bundle that the configuration came as, in hexadecimal, if that is known: the predecessor's are not.
-pub fn sha256(disk: &Disk) -> Result<Option<String>, Failure> {
-    if !is_there(disk)? {
-        return Ok(None);
+/// What stands in the place of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configuration {
+    /// None does.
+    Missing,
+    /// One that came as a bundle with this SHA-256, in hexadecimal.
+    Bundle(String),
+    /// One of which nothing is known: the predecessor's, or one that was copied.
+    Unrecorded,
+}
+
+impl Configuration {
+    /// The SHA-256 of its bundle, where that is known.
+    pub fn sha256(self) -> Option<String> {
+        match self {
+            Configuration::Bundle(sha256) => Some(sha256),
+            Configuration::Missing | Configuration::Unrecorded => None,
+        }
     }
-    let record = disk.directory_record(CONFIG).doing(doing(disk, "reading what is known of", CONFIG))?;
-    Ok(record.map(|record| hex(&record.sha256)))
+}
+
+/// The configuration.
+pub fn present(disk: &Disk) -> Result<Configuration, Failure> {
+    configuration(disk, CONFIG)
+}
+
+/// The one that a rollback brings back.
+pub fn before(disk: &Disk) -> Result<Configuration, Failure> {
+    configuration(disk, BEFORE)
+}
+
+fn configuration(disk: &Disk, path: &str) -> Result<Configuration, Failure> {
+    if !stands(disk, path)? {
+        return Ok(Configuration::Missing);
+    }
+    let record = disk.directory_record(path).doing(doing(disk, "reading what is known of", path))?;
+    Ok(record.map_or(Configuration::Unrecorded, |record| Configuration::Bundle(hex(&record.sha256))))
 }
 
 /// Lets the configuration and the one before it change places.

@@ -107,7 +107,7 @@ fn introduce(wait: &Wait, office: &VmOffice, receiver: &mut Receiver) -> Result<
     for (name, value) in [
         ("release", wait.release.clone()),
         ("id", wait.id.map(|id| id.to_string()).unwrap_or_default()),
-        ("config", config::sha256(wait.store)?.unwrap_or_default()),
+        ("config", config::present(wait.store)?.sha256().unwrap_or_default()),
         ("addresses", addresses),
         ("failure", rescue::last_failure(wait.boot).unwrap_or_default()),
         ("fingerprint", fingerprint),

@@ -3,7 +3,7 @@
 
 use bundles::tar::{Archive, Header};
 use bundles::{GOOD, Row, gzip};
-use init::config::{self, Stored, Undone};
+use init::config::{self, Configuration, Stored, Undone};
 use init::places::{BOOTMNT, RUNNING_CONFIG};
 use init::store::Disk;
 use sha2::{Digest, Sha256};
@@ -80,7 +80,7 @@ fn what_is_in_a_bundle_is_what_is_on_the_disk() {
     let stored = place.take(&bundle).unwrap();
     let sha256: String = Sha256::digest(&bundle).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!((stored.sha256.as_str(), stored.files), (sha256.as_str(), 4));
-    assert_eq!(config::sha256(&place.disk).unwrap(), Some(sha256));
+    assert_eq!(config::present(&place.disk).unwrap(), Configuration::Bundle(sha256));
     let all = place.all();
     for (path, mode, content) in GOOD {
         let want = format!("{mode:o} 0:0 {}", content.unwrap_or_default());
@@ -155,15 +155,15 @@ fn what_was_left_half_made_is_in_nobodys_way() {
     assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
 }
 
-/// What a child that was taken over could leave there.
 #[test]
 fn a_config_made_by_others_has_no_digest() {
     let place = Place::new();
-    assert_eq!(config::sha256(&place.disk).unwrap(), None);
+    assert_eq!(config::present(&place.disk).unwrap(), Configuration::Missing);
     fs::create_dir_all(place.path("config/templates")).unwrap();
-    assert_eq!(config::sha256(&place.disk).unwrap(), None);
+    assert_eq!(config::present(&place.disk).unwrap(), Configuration::Unrecorded);
     assert!(config::is_there(&place.disk).unwrap());
     place.take(&named("a")).unwrap();
     assert!(place.path("config.prev/templates").is_dir());
+    assert_eq!(config::before(&place.disk).unwrap(), Configuration::Unrecorded);
     drop(File::open(place.path("config")).unwrap());
 }

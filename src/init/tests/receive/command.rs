@@ -69,6 +69,16 @@ impl Place {
         format!("https://127.0.0.1:{}{path}", self.port)
     }
 
+    fn status(&self, words: &[&str]) -> String {
+        let output = self.menagerie(&["status"]).args(words).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn status_json(&self) -> Value {
+        serde_json::from_str(&self.status(&["--json"])).unwrap()
+    }
+
     fn hostname(&self, of: &str) -> String {
         fs::read_to_string(self.disk(&format!("{of}/templates/etc/hostname"))).unwrap()
     }
@@ -82,8 +92,12 @@ fn said(output: &Output) -> (i32, &str, &str) {
 #[test]
 fn a_vm_that_runs_takes_a_configuration_and_goes_back() {
     let place = Place::new();
+    assert!(place.status(&[]).contains("config         none\n"));
+    assert_eq!(place.status_json()["config"], Value::Null);
     let (answer, output) = place.receive("one");
     let sha256 = answer["sha256"].as_str().unwrap();
+    assert!(place.status(&[]).contains(&format!("config         the bundle {sha256}\n")));
+    assert!(!place.status(&[]).contains("config before"));
     let next = format!("the next boot has the configuration {sha256}\n");
     assert_eq!(
         (output.status.code(), String::from_utf8_lossy(&output.stdout)),
@@ -92,6 +106,8 @@ fn a_vm_that_runs_takes_a_configuration_and_goes_back() {
     );
     place.receive("two");
     assert_eq!((place.hostname("config"), place.hostname("config.prev")), ("two".into(), "one".into()));
+    assert!(place.status(&[]).contains(&format!("config before  the bundle {sha256}\n")));
+    assert_eq!(place.status_json()["config_before"], json!({"sha256": sha256}));
 
     let output = place.menagerie(&["config", "rollback"]).output().unwrap();
     assert_eq!(said(&output), (0, next.as_str(), ""));
@@ -126,6 +142,9 @@ fn what_it_cannot_do_is_said() {
     child.kill().unwrap();
     child.wait().unwrap();
 
+    fs::create_dir_all(place.disk("config/templates")).unwrap();
+    assert!(place.status(&[]).contains("config         one that came as no bundle\n"));
+    assert_eq!(place.status_json()["config"], json!({"sha256": null}));
     fs::remove_file(place.disk("dock0/trust/operators.pem")).unwrap();
     let output = place.menagerie(&["receive"]).output().unwrap();
     let err = said(&output).2;
