@@ -2,7 +2,7 @@
 
 use crate::listing::{MAX_ARTIFACTS, MAX_RELEASES};
 use crate::state::Marks;
-use crate::{Artifact, Listing, Release};
+use crate::{Artifact, Listing, Release, ReleaseId};
 use core::fmt;
 use heapless::Vec;
 
@@ -36,6 +36,18 @@ pub enum Leftover {
     Part(Artifact, u64),
 }
 
+/// Whether the boot loader counts how often it starts release 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loader {
+    /// It cannot.
+    #[default]
+    Simple,
+    /// It does not.
+    Idle,
+    /// It does.
+    Counting,
+}
+
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,8 +77,10 @@ pub struct Inventory {
     pub taken: Vec<Artifact, MAX_LEFTOVERS>,
     /// What was left half done.
     pub leftovers: Vec<Leftover, MAX_LEFTOVERS>,
-    /// The releases that are never pruned.
+    /// What is remembered of releases.
     pub marks: Marks,
+    /// What the boot loader is like.
+    pub loader: Loader,
 }
 
 impl Inventory {
@@ -83,6 +97,16 @@ impl Inventory {
     /// The artifacts that no release has.
     pub fn orphans(&self) -> impl Iterator<Item = &Stored> {
         self.stored.iter().filter(|stored| !self.is_used(&stored.artifact))
+    }
+
+    /// The release that a fall back leads to: the newest one that was called good.
+    pub fn last_good(&self) -> Option<ReleaseId> {
+        self.listing.releases().iter().map(Release::id).find(|id| self.marks.is_good(*id))
+    }
+
+    /// Whether a release must not be pruned.
+    pub fn protects(&self, id: ReleaseId) -> bool {
+        self.marks.protect(id) || self.last_good() == Some(id)
     }
 
     /// The first artifact that a release has and the disk has not.

@@ -22,21 +22,25 @@ pub mod select;
 pub mod space;
 pub mod spec;
 pub mod state;
+pub mod step;
 pub mod timestamp;
+pub mod trial;
 
 pub use accept::{Clock, Expected, Judge, NotAccepted, Offer};
 pub use id::{ReleaseId, Which};
-pub use inventory::{Inventory, Leftover, Stored};
+pub use inventory::{Inventory, Leftover, Loader, Stored};
 pub use layout::Layout;
 pub use listing::{Artifact, Listing, Release};
 pub use name::{BadName, Name, RelPath, Version};
 pub use new_release::{NewRelease, Source};
-pub use plan::{Plan, Policy, Step, Wish, plan};
+pub use plan::{Plan, Policy, Wish, plan};
 pub use record::Record;
 pub use refused::Refused;
 pub use seen::{KeyId, ManifestId, Memory, Seen};
 pub use select::{Impossible, Selection, newest_with_root, select};
+pub use step::Step;
 pub use timestamp::Timestamp;
+pub use trial::{Entry, Verdict};
 
 #[cfg(test)]
 mod plan_tests;

@@ -3,13 +3,13 @@
 //! Nothing is decided while the steps are carried out. Stopping after any of them is harmless: a plan for the same wish,
 //! computed from what then stands there, leads to the same end.
 
-use crate::inventory::{Inventory, Leftover, MAX_LEFTOVERS, MAX_STORED, Stored};
+use crate::inventory::{Inventory, Leftover, Loader, MAX_LEFTOVERS, MAX_STORED};
 use crate::layout::{INITRD, KERNEL, VM_ROOT};
 use crate::listing::{Artifacts, MAX_ARTIFACTS, MAX_RELEASES};
 use crate::new_release::{NewRelease, Source};
 use crate::refused::Refused;
-use crate::state::Mark;
-use crate::{Artifact, Release, ReleaseId, Which};
+use crate::state::{Mark, TRIES};
+use crate::{Artifact, Release, ReleaseId, Step, Which};
 use core::fmt;
 use heapless::Vec;
 
@@ -20,7 +20,7 @@ pub const MAX_RETAIN: u32 = 63;
 /// The mode of a new artifact's file where nobody says otherwise.
 pub const MODE: u32 = 0o644;
 /// The most steps a plan can have.
-const MAX_STEPS: usize = MAX_LEFTOVERS + MAX_STORED + 2 * MAX_ARTIFACTS + 8;
+const MAX_STEPS: usize = MAX_LEFTOVERS + MAX_STORED + 2 * MAX_ARTIFACTS + 2 * MAX_RELEASES + 16;
 
 /// What somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +33,37 @@ pub enum Wish<'a> {
     Pin(Which),
     /// It may be pruned again.
     Unpin(Which),
+    /// This release is good: its trial is over.
+    Approve(Which),
+    /// Its trial begins anew.
+    Renew(Which),
+    /// The first of these is bad, if there is one, and the second takes its place.
+    FallBack(Option<ReleaseId>, ReleaseId),
     /// Old releases and orphans go.
     Reap,
 }
 
-/// What to keep.
+/// What to keep, and what to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How many old releases besides release 0; at most [`MAX_RETAIN`]. Those that are protected stay beyond it.
     pub retain: u32,
     /// What becomes of artifacts that no release has.
     pub orphans: Orphans,
+    /// What becomes of a wish for a release that is bad.
+    pub bad: Bad,
+    /// How often the boot loader may start a release that is not good; at most [`crate::state::MAX_TRIES`], and 0 is as often
+    /// as it comes.
+    pub tries: u8,
+}
+
+/// What becomes of a wish for a release that is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// It is refused.
+    Refuse,
+    /// It is forgiven, and has all its tries again.
+    Forgive,
 }
 
 /// What becomes of artifacts that no release has.
@@ -59,33 +79,8 @@ pub enum Orphans {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { retain: RETAIN, orphans: Orphans::Remove }
+        Policy { retain: RETAIN, orphans: Orphans::Remove, bad: Bad::Refuse, tries: TRIES }
     }
-}
-
-/// One step. It is on the disk when it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// Write the journal home, so that GRUB sees all that was done so far and nothing that it sees is removed.
-    Checkpoint,
-    /// Remove what was left half done.
-    Sweep(&'a Leftover),
-    /// Remove an artifact that no release has.
-    Remove(&'a Stored),
-    /// Write an artifact, of this many bytes if that is known, and with this file mode.
-    Write(&'a Artifact, Option<u64>, u32),
-    /// Build the next tree of releases beside the present one.
-    Build,
-    /// Let it take the present one's place, in one atomic exchange that GRUB sees at once.
-    Turn,
-    /// Remove the tree that has lost its place.
-    Discard,
-    /// Point `latest` at release 0.
-    Link,
-    /// Remember something of a release.
-    Mark(Mark, ReleaseId),
-    /// Forget it.
-    Unmark(Mark, ReleaseId),
 }
 
 /// The steps to a wish.
@@ -95,24 +90,6 @@ pub struct Plan<'a> {
     pub steps: Vec<Step<'a>, MAX_STEPS>,
     /// What the releases are afterwards: their artifacts, by number.
     pub next: Vec<&'a [Artifact], MAX_RELEASES>,
-}
-
-impl fmt::Display for Step<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Step::Checkpoint => f.write_str("checkpoint the journal"),
-            Step::Sweep(leftover) => write!(f, "clear away {leftover}"),
-            Step::Remove(stored) => write!(f, "remove {} ({} bytes)", stored.artifact, stored.size),
-            Step::Write(artifact, Some(size), _) => write!(f, "write {artifact} ({size} bytes)"),
-            Step::Write(artifact, None, _) => write!(f, "write {artifact} (nobody says how many bytes)"),
-            Step::Build => f.write_str("build the next tree of releases"),
-            Step::Turn => f.write_str("exchange the next tree of releases and the present one"),
-            Step::Discard => f.write_str("remove the old tree of releases"),
-            Step::Link => f.write_str("point latest at release 0"),
-            Step::Mark(mark, id) => write!(f, "mark release {id} as {mark}"),
-            Step::Unmark(mark, id) => write!(f, "take the mark {mark} off release {id}"),
-        }
-    }
 }
 
 /// A line a step; under the one that builds the releases a line for each.
@@ -139,17 +116,21 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
     let kept = |place: usize, artifacts: &[Artifact]| {
         // The place is at most MAX_RELEASES.
         let is_young = u32::try_from(place).is_ok_and(|place| place <= policy.retain);
-        (is_young && !is_spent_bootstrap(inventory, place, artifacts))
-            || inventory.marks.protect(ReleaseId::of(artifacts))
+        (is_young && !is_spent_bootstrap(inventory, place, artifacts)) || inventory.protects(ReleaseId::of(artifacts))
     };
     let mut plan = Plan { steps: Vec::new(), next: Vec::new() };
     match wish {
         Wish::Install(new) => {
             check_new(inventory, new)?;
+            check_bad(inventory, policy, ReleaseId::of(&new.artifacts))?;
             plan.next = in_front(Some(&new.artifacts), listed, kept)?;
+        }
+        Wish::FallBack(_, to) => {
+            plan.next = in_front(Some(&find(listed, Which::Id(to))?.artifacts), listed, |_, _| true)?;
         }
         Wish::Rollback(which) => {
             let release = find(listed, which)?;
+            check_bad(inventory, policy, release.id())?;
             if let Some(artifact) = inventory.missing(release) {
                 return Err(Refused::Incomplete { which, artifact });
             }
@@ -175,17 +156,47 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
             }
             return Ok(plan);
         }
+        Wish::Approve(which) => {
+            let release = find(listed, which)?;
+            plan.sweep(inventory, wish);
+            plan.approve(inventory, release);
+            return Ok(plan);
+        }
+        Wish::Renew(which) => {
+            let id = find(listed, which)?.id();
+            plan.sweep(inventory, wish);
+            plan.forget(inventory, id);
+            return Ok(plan);
+        }
     }
     plan.change_releases(inventory, wish, policy)?;
     Ok(plan)
+}
+
+/// What was found out in a trial is not tried again by mistake.
+fn check_bad<'a>(inventory: &Inventory, policy: Policy, id: ReleaseId) -> Result<(), Refused<'a>> {
+    match policy.bad {
+        Bad::Refuse if inventory.marks.is_bad(id) => Err(Refused::Bad(id)),
+        Bad::Refuse | Bad::Forgive => Ok(()),
+    }
 }
 
 impl<'a> Plan<'a> {
     /// From the releases of the inventory to those in `next`.
     fn change_releases(&mut self, inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Result<(), Refused<'a>> {
         let turn = self.turns(inventory);
-        let orphans = if matches!(wish, Wish::Rollback(_)) { Orphans::Keep } else { policy.orphans };
+        let orphans = match wish {
+            Wish::Rollback(_) | Wish::FallBack(..) => Orphans::Keep,
+            Wish::Install(_) | Wish::Reap | Wish::Pin(_) | Wish::Unpin(_) | Wish::Approve(_) | Wish::Renew(_) => {
+                policy.orphans
+            }
+        };
         self.push(Step::Checkpoint);
+        if let Wish::FallBack(Some(bad), _) = wish
+            && !inventory.marks.is_bad(bad)
+        {
+            self.push(Step::Mark(Mark::Bad, bad));
+        }
         self.sweep_all(inventory, wish);
         if orphans == Orphans::RemoveFirst {
             self.remove(inventory, |artifact| !inventory.is_used(artifact));
@@ -193,9 +204,22 @@ impl<'a> Plan<'a> {
         if let Wish::Install(new) = wish {
             self.write(inventory, new);
         }
+        let front = self.next.first().map(|artifacts| ReleaseId::of(artifacts));
+        let on_trial = front.is_some_and(|id| !inventory.marks.is_good(id));
+        // A boot loader that counts too early does no harm: PID 1 sets it right. One that counts too late could.
+        let is_new = front != inventory.listing.releases().first().map(Release::id);
+        if let Some(id) = front.filter(|_| !matches!(wish, Wish::Reap)) {
+            self.begin_trial(inventory, id, wish, turn);
+        }
+        if is_new && on_trial && inventory.loader != Loader::Simple && policy.tries > 0 && self.next.len() > 1 {
+            self.push(Step::Arm(policy.tries));
+        }
         if turn {
             self.push(Step::Build);
             self.push(Step::Turn);
+        }
+        if front.is_some() && !on_trial && inventory.loader == Loader::Counting {
+            self.push(Step::Disarm);
         }
         if inventory.listing.latest.is_none() && !self.next.is_empty() {
             self.push(Step::Link);
@@ -208,6 +232,7 @@ impl<'a> Plan<'a> {
             Orphans::RemoveFirst => self.remove(inventory, |artifact| inventory.is_used(artifact)),
             Orphans::Remove => self.remove(inventory, |_| true),
         }
+        self.forget_gone(inventory);
         if self.steps.len() == 1 {
             self.steps.clear(); // a checkpoint for nothing
         }
@@ -238,6 +263,45 @@ impl<'a> Plan<'a> {
             };
         }
         Ok(())
+    }
+
+    /// Whoever takes the first place has all its tries, and is forgiven if it was bad and is wanted all the same.
+    fn begin_trial(&mut self, inventory: &'a Inventory, id: ReleaseId, wish: Wish<'a>, turn: bool) {
+        let forgiven = inventory.marks.is_bad(id) && !matches!(wish, Wish::FallBack(..));
+        if forgiven {
+            self.push(Step::Unmark(Mark::Bad, id));
+        }
+        if forgiven || turn || matches!(wish, Wish::FallBack(..)) {
+            self.forget(inventory, id);
+        }
+    }
+
+    /// Its trial is over, and the boot loader's too if it is the one that starts.
+    fn approve(&mut self, inventory: &'a Inventory, release: &Release) {
+        let (id, marks) = (release.id(), &inventory.marks);
+        if !marks.is_good(id) {
+            self.push(Step::Mark(Mark::Good, id));
+        }
+        if marks.is_bad(id) {
+            self.push(Step::Unmark(Mark::Bad, id));
+        }
+        self.forget(inventory, id);
+        if inventory.loader == Loader::Counting && release.number == 0 {
+            self.push(Step::Disarm);
+        }
+    }
+
+    fn forget(&mut self, inventory: &Inventory, id: ReleaseId) {
+        inventory.marks.trials.iter().filter(|trial| trial.id == id).for_each(|trial| self.push(Step::Forget(*trial)));
+    }
+
+    /// What is remembered of releases that are there no more; but not what was bad of them.
+    fn forget_gone(&mut self, inventory: &Inventory) {
+        let next: Vec<ReleaseId, MAX_RELEASES> = self.next.iter().map(|artifacts| ReleaseId::of(artifacts)).collect();
+        let is_gone = |id: &ReleaseId| !next.contains(id);
+        inventory.marks.good.iter().filter(|id| is_gone(id)).for_each(|id| self.push(Step::Unmark(Mark::Good, *id)));
+        let trials = inventory.marks.trials.iter().filter(|trial| is_gone(&trial.id));
+        trials.for_each(|trial| self.push(Step::Forget(*trial)));
     }
 
     /// Whether the tree of releases is any other than what `next` says.

@@ -1,7 +1,7 @@
 //! Why a wish cannot come true, as a sentence that says what to do instead.
 
 use crate::listing::MAX_RELEASES;
-use crate::{Artifact, Release, Which};
+use crate::{Artifact, Release, ReleaseId, Which};
 use core::fmt;
 
 /// Why there is no plan. Nothing was changed.
@@ -25,6 +25,8 @@ pub enum Refused<'a> {
         /// The artifact.
         name: &'static str,
     },
+    /// It ran out of tries once.
+    Bad(ReleaseId),
     /// The artifact was named without a file, and is not on the disk.
     NotThere(&'a Artifact),
     /// A release has an artifact of this name and version with other bytes.
@@ -67,6 +69,9 @@ impl fmt::Display for Refused<'_> {
                 f,
                 "release {which} has no {name}, and release 0 has one: it would not boot; add makes one that does"
             ),
+            Refused::Bad(id) => {
+                write!(f, "release {id} is bad: it was tried and failed; --force takes it all the same")
+            }
             Refused::NotThere(artifact) => {
                 write!(f, "{artifact} is not there: say which file it is, {}={}@FILE", artifact.name, artifact.version)
             }

@@ -1,7 +1,8 @@
 //! Whether a plan has room: said before anything is written, with what is missing and what could go.
 
 use crate::inventory::{Inventory, Leftover};
-use crate::plan::{Orphans, Plan, Policy, Step, Wish, plan};
+use crate::plan::{Plan, Policy, Wish, plan};
+use crate::step::Step;
 use core::fmt;
 
 /// What ext4 hands out, in bytes.
@@ -152,7 +153,14 @@ impl Account {
                 self.inodes = self.inodes.saturating_add(directories).saturating_add(links);
             }
             Step::Mark(..) | Step::Link => self.inodes = self.inodes.saturating_add(1),
-            Step::Checkpoint | Step::Sweep(_) | Step::Turn | Step::Discard | Step::Unmark(..) => {}
+            Step::Checkpoint
+            | Step::Sweep(_)
+            | Step::Turn
+            | Step::Discard
+            | Step::Unmark(..)
+            | Step::Forget(_)
+            | Step::Arm(_)
+            | Step::Disarm => {}
         }
     }
 
@@ -176,7 +184,7 @@ fn find_way_out(inventory: &Inventory, wish: Wish<'_>, missing: u64, free: Free)
 /// What reaping would free besides orphans, with so many old releases retained; none where it would take what the wish
 /// needs, or could not be done itself.
 fn reaped(inventory: &Inventory, wish: Wish<'_>, retain: u32, free: Free) -> Option<WayOut> {
-    let reap = plan(inventory, Wish::Reap, Policy { retain, orphans: Orphans::Remove }).ok()?;
+    let reap = plan(inventory, Wish::Reap, Policy { retain, ..Policy::default() }).ok()?;
     let wanted = |artifact| matches!(wish, Wish::Install(new) if new.artifacts.contains(artifact));
     let mut account = Account { free: free.bytes, reserve: free.reserve, ..Account::default() };
     let mut frees = 0_u64;
@@ -199,6 +207,7 @@ fn reaped(inventory: &Inventory, wish: Wish<'_>, retain: u32, free: Free) -> Opt
 mod tests {
     extern crate std;
     use super::*;
+    use crate::plan::Orphans;
     use crate::plan_tests::{inventory, new, plan_of};
     use crate::{Policy, Wish};
     use std::string::ToString;
@@ -280,7 +289,7 @@ mod tests {
         inventory.leftovers.push(Leftover::Part(orphan, 5 * MIB)).unwrap();
         let wish = new(&["vm_root/2"], 9 * MIB);
         for (orphans, want) in [(Orphans::Keep, false), (Orphans::Remove, false), (Orphans::RemoveFirst, true)] {
-            let plan = crate::plan(&inventory, Wish::Install(&wish), Policy { orphans, retain: 5 }).unwrap();
+            let plan = crate::plan(&inventory, Wish::Install(&wish), Policy { orphans, ..Policy::default() }).unwrap();
             assert_eq!(check(&plan, &inventory, Wish::Install(&wish), free(0)).is_ok(), want, "{orphans:?}");
         }
     }

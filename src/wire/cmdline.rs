@@ -4,11 +4,11 @@
 //! they hold; ours are checked, and a bad one is an error that names it.
 
 use crate::device_spec::{DeviceSpec, NotADevice};
-use crate::words::{parameters, without_last_word};
+use crate::words::{Words, parameters, without_last_word};
 use core::fmt::{self, Write};
 use core::str::FromStr;
 use heapless::{String, Vec};
-use menagerie::{RelPath, Selection, layout};
+use menagerie::{Entry, RelPath, Selection, layout};
 
 /// The longest command line that x86 hands on (`COMMAND_LINE_SIZE` less its zero byte); the rest is cut off unsaid.
 pub const KERNEL_MAX: usize = 2047;
@@ -95,6 +95,8 @@ pub struct Cmdline {
     pub init: Path,
     /// `dock0.release=`
     pub release: Selection,
+    /// `dock0.fallback`: the boot loader chose that release itself, since the newest one did not start.
+    pub fallback: bool,
     /// `dock0.config=`
     pub config: ConfigPolicy,
     /// `dock0.wait=`: seconds to wait for a device.
@@ -119,12 +121,23 @@ impl Default for Cmdline {
             fancy: false,
             init: word(INIT),
             release: Selection::Latest,
+            fallback: false,
             config: ConfigPolicy::Auto,
             wait: WAIT_SECONDS,
             deadline: DEADLINE_SECONDS,
             drill: None,
             unknown: Vec::new(),
             cut_off: false,
+        }
+    }
+}
+
+impl Cmdline {
+    /// What the boot loader has started.
+    pub fn entry(&self) -> Entry {
+        match self.release {
+            Selection::Number(number) if self.fallback => Entry::Instead(number),
+            asked @ (Selection::Number(_) | Selection::Latest) => Entry::Asked(asked),
         }
     }
 }
@@ -158,6 +171,7 @@ pub fn parse(line: &[u8]) -> Result<Cmdline, BadParameter> {
             b"fancy" => cmdline.fancy = true,
             b"init" => cmdline.init = absolute(value).ok_or_else(|| bad("init", value, ABSOLUTE))?,
             b"dock0.release" => cmdline.release = release(value)?,
+            b"dock0.fallback" => cmdline.fallback = true,
             b"dock0.config" => cmdline.config = config(value)?,
             b"dock0.wait" => cmdline.wait = seconds("dock0.wait", value)?,
             b"dock0.deadline" => cmdline.deadline = seconds("dock0.deadline", value)?,
@@ -175,6 +189,20 @@ pub fn parse(line: &[u8]) -> Result<Cmdline, BadParameter> {
 pub fn rescue_policy(line: &[u8]) -> RescuePolicy {
     let asked = |(name, value): (&[u8], Option<&[u8]>)| if name == b"dock0.rescue" { rescue(value?) } else { None };
     parameters(trusted(line)).filter_map(asked).last().unwrap_or_default()
+}
+
+/// The same line for a kernel that boots the newest release, whatever release this one was started from.
+pub fn for_newest(line: &[u8]) -> Vec<u8, KERNEL_MAX> {
+    // Of GRUB's own words one would be wrong, and says nothing to anybody.
+    const CHOICES: [&[u8]; 3] = [b"dock0.release", b"dock0.fallback", b"BOOT_IMAGE"];
+    let name = |word: &[u8]| word.split(|byte| *byte == b'=').next().is_some_and(|name| CHOICES.contains(&name));
+    let mut newest = Vec::new();
+    for word in Words::of(trusted(line)).filter(|word| !name(word)) {
+        let space: &[u8] = if newest.is_empty() { b"" } else { b" " };
+        // It is no longer than the line.
+        newest.extend_from_slice(space).and_then(|()| newest.extend_from_slice(word)).unwrap_or_default();
+    }
+    newest
 }
 
 /// Whether a word that the kernel passed to /init as an argument was meant for it, and not for the VM's own init.

@@ -169,3 +169,29 @@ fn no_bytes_panic_the_parser() {
         }
     }
 }
+
+#[test]
+fn what_the_boot_loader_chose_is_told_from_what_somebody_chose() {
+    for (line, want) in [
+        (&b""[..], Entry::Asked(Selection::Latest)),
+        (b"dock0.release=2", Entry::Asked(Selection::Number(2))),
+        (b"dock0.release=2 dock0.fallback", Entry::Instead(2)),
+        (b"dock0.fallback", Entry::Asked(Selection::Latest)),
+    ] {
+        assert_eq!(parse(line).unwrap().entry(), want, "{}", line.escape_ascii());
+    }
+}
+
+#[test]
+fn the_line_for_the_newest_release_is_the_same_but_for_the_choice() {
+    for (line, want) in [
+        (
+            "BOOT_IMAGE=/releases/1/kernel root=LABEL=dock0 dock0.release=1 dock0.fallback panic=10\n",
+            "root=LABEL=dock0 panic=10",
+        ),
+        ("a=\"x dock0.release=1\" dock0.release=latest b -- c", "a=\"x dock0.release=1\" b -- c"),
+        ("", ""),
+    ] {
+        assert_eq!(std::str::from_utf8(&for_newest(line.as_bytes())), Ok(want), "{line}");
+    }
+}

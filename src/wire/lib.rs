@@ -13,6 +13,7 @@ pub mod dhcp;
 pub mod dhcp_client;
 mod dhcp_options;
 pub mod dns;
+pub mod grubenv;
 pub mod http_request;
 pub mod inet;
 pub mod ip_param;

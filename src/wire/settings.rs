@@ -8,6 +8,7 @@ use crate::json_shape::{self, Kind};
 use crate::network::{self, Family, MAX_DNS, MAX_VLAN, MIN_MTU, Method, Network, cut};
 use core::fmt::{self, Write};
 use heapless::{String, Vec};
+use menagerie::state::{MAX_TRIES, TRIES};
 use serde::Deserialize;
 
 /// The path on the boot partition.
@@ -18,7 +19,7 @@ pub const LONGEST: usize = 16 * 1024;
 const LONGEST_STRING: usize = 512;
 
 /// All of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `manifest`: where releases come from.
     pub manifest: Manifest,
@@ -26,8 +27,30 @@ pub struct Settings {
     pub network: Network,
     /// `check`: whether a boot looks for a newer release.
     pub check: Check,
+    /// `check_seconds`: how long that may take.
+    pub check_seconds: u32,
+    /// `tries`: how often a release may be tried before anybody has called it good; 0 is without end.
+    pub tries: u8,
     /// `config`: how a configuration is taken.
     pub config: Config,
+}
+
+/// How long a boot may take at most to look for a newer release, in seconds.
+pub const CHECK_SECONDS: u32 = 30;
+/// The most that can be asked for: an hour.
+const MAX_CHECK_SECONDS: u32 = 3600;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            manifest: Manifest::default(),
+            network: Network::default(),
+            check: Check::Never,
+            check_seconds: CHECK_SECONDS,
+            tries: TRIES,
+            config: Config::default(),
+        }
+    }
 }
 
 /// How a configuration is taken.
@@ -81,7 +104,7 @@ pub enum Check {
 }
 
 /// Everything that can be set.
-const TABLE: [(&str, Kind); 21] = [
+const TABLE: [(&str, Kind); 23] = [
     ("manifest", Kind::Object),
     ("manifest.url", Kind::Text),
     ("manifest.product", Kind::Text),
@@ -100,6 +123,8 @@ const TABLE: [(&str, Kind); 21] = [
     ("network.ipv6.gateway", Kind::Text),
     ("network.dns", Kind::Texts),
     ("check", Kind::Text),
+    ("check_seconds", Kind::Number),
+    ("tries", Kind::Number),
     ("config", Kind::Object),
     ("config.port", Kind::Number),
     ("config.store", Kind::Text),
@@ -131,6 +156,8 @@ pub fn parse(json: &[u8]) -> Result<Settings, BadSettings> {
         manifest: raw.manifest,
         network: raw.network.check()?,
         check: check(&raw.check)?,
+        check_seconds: in_range("check_seconds", raw.check_seconds, 1, MAX_CHECK_SECONDS)?.unwrap_or(CHECK_SECONDS),
+        tries: in_range("tries", raw.tries, 0, MAX_TRIES)?.unwrap_or(TRIES),
         config: raw.config.check()?,
     })
 }
@@ -141,6 +168,8 @@ struct Raw {
     manifest: Manifest,
     network: RawNetwork,
     check: Option<Word>,
+    check_seconds: Option<u32>,
+    tries: Option<u32>,
     config: RawConfig,
 }
 
@@ -260,9 +289,12 @@ fn check_manifest(manifest: &Manifest) -> Result<(), BadSettings> {
     Ok(())
 }
 
-fn in_range(name: &str, value: Option<u32>, least: u16, most: u16) -> Result<Option<u16>, BadSettings> {
+fn in_range<N>(name: &str, value: Option<u32>, least: N, most: N) -> Result<Option<N>, BadSettings>
+where
+    N: TryFrom<u32> + PartialOrd + Copy + fmt::Display,
+{
     let Some(value) = value else { return Ok(None) };
-    match u16::try_from(value) {
+    match N::try_from(value) {
         Ok(value) if (least..=most).contains(&value) => Ok(Some(value)),
         _ => Err(bad(format_args!("{name} is {value}: must be from {least} to {most}"))),
     }

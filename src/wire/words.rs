@@ -3,7 +3,7 @@
 
 /// The words before `--`, each as a name and, where it has a `=`, a value; outer quotes are taken off.
 pub fn parameters(line: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    Words { rest: line }.take_while(|word| *word != b"--").map(|word| {
+    Words::of(line).take_while(|word| *word != b"--").map(|word| {
         let word = unquote(word);
         match word.iter().position(|&byte| byte == b'=') {
             Some(at) => (word.get(..at).unwrap_or_default(), word.get(at.saturating_add(1)..).map(unquote)),
@@ -14,7 +14,7 @@ pub fn parameters(line: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
 
 /// The line without its last word, which may be the half of one.
 pub fn without_last_word(line: &[u8]) -> &[u8] {
-    let mut words = Words { rest: line };
+    let mut words = Words::of(line);
     let mut before_last = line;
     while !words.rest.trim_ascii_start().is_empty() {
         before_last = words.rest;
@@ -23,8 +23,16 @@ pub fn without_last_word(line: &[u8]) -> &[u8] {
     line.get(..line.len().saturating_sub(before_last.len())).unwrap_or_default()
 }
 
-struct Words<'l> {
+/// The words as they are written, `--` and what is behind it too.
+pub struct Words<'l> {
     rest: &'l [u8],
+}
+
+impl<'l> Words<'l> {
+    /// Those of a line.
+    pub fn of(line: &'l [u8]) -> Words<'l> {
+        Words { rest: line }
+    }
 }
 
 impl<'l> Iterator for Words<'l> {
