@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use wire::grubenv;
 
 /// The ext4 features of the boot disk, all of them: what GRUB 2.06 and GRUB Legacy 0.97 read without replaying a journal,
 /// what Linode can resize, and fs-verity. No dir_index: a directory that becomes indexed moves all its entries at once, and a
@@ -94,6 +95,8 @@ impl Disk {
         symlink(layout::LATEST_TARGET, root.join(layout::LATEST)).context("making the link latest")?;
         write_file(root, layout::GRUB_CFG, self.menu.grub_cfg())?;
         write_file(root, layout::MENU_LST, self.menu.menu_lst())?;
+        write_file(root, grubenv::GRUBENV, grubenv::empty_grubenv())?;
+        write_file(root, grubenv::DEFAULT, grubenv::legacy_default(None))?;
         for GivenFile { path, bytes, reader } in self.origin.read()? {
             add_given(root, &path, &bytes, reader)?;
         }

@@ -9,11 +9,12 @@ use dock0::recipe::{Recipe, Wanted};
 use dock0::supply::Sources;
 use init::command::{Form, report, running};
 use init::failure::Failure;
+use init::install::read_settings;
 use init::store::Disk;
 use init::store::apply::Event;
 use init::store::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
 use init::store::survey::{self, Remarks};
-use menagerie::plan::{MAX_RETAIN, Orphans, RETAIN};
+use menagerie::plan::{Bad, MAX_RETAIN, Orphans, RETAIN};
 use menagerie::{Inventory, Layout, Plan, Policy};
 use std::path::{Path, PathBuf};
 use wire::manifest::Manifest;
@@ -39,6 +40,9 @@ pub struct InstallArguments {
     /// keep artifacts that no release has
     #[argh(switch)]
     keep_orphans: bool,
+    /// take a release that is bad, which the disk remembers
+    #[argh(switch)]
+    force: bool,
     /// print the plan and change nothing; servers are asked for sizes alone
     #[argh(switch)]
     dry_run: bool,
@@ -51,7 +55,7 @@ pub struct InstallArguments {
 }
 
 pub fn install(arguments: InstallArguments) -> Result<()> {
-    let InstallArguments { to, manifest, retain, keep_orphans, dry_run, json, config } = arguments;
+    let InstallArguments { to, manifest, retain, keep_orphans, force, dry_run, json, config } = arguments;
     if retain > MAX_RETAIN {
         bail!("--retain {retain}: at most {MAX_RETAIN} old releases can be kept");
     }
@@ -64,8 +68,13 @@ pub fn install(arguments: InstallArguments) -> Result<()> {
     let manifest = ManifestFile::read(manifest, directory)?;
     let manifest = manifest.as_ref().map(ManifestFile::parse).transpose()?;
     let sources = Sources { wanted: &wanted, manifest: manifest.as_ref(), say: &|line| complain(line) };
-    let policy = Policy { retain, orphans: if keep_orphans { Orphans::Keep } else { Orphans::Remove } };
     let disk = Disk::open(&to).map_err(spoken)?;
+    let policy = Policy {
+        retain,
+        orphans: if keep_orphans { Orphans::Keep } else { Orphans::Remove },
+        bad: if force { Bad::Forgive } else { Bad::Refuse },
+        tries: read_settings(&disk).map_err(spoken)?.tries,
+    };
     if dry_run {
         return say(plan(&disk, &sources, policy)?.trim_end());
     }

@@ -3,8 +3,14 @@
 //! Entry 0 is whatever `latest` leads to; entry N is the release N places back. An entry whose kernel or initrd is not
 //! there hands on to the next, so that a disk with any bootable release boots. The last entry starts again: without it
 //! both GRUBs would stand at their menu until somebody came.
+//!
+//! While the newest release is on trial both count how often they start it, each in a file of its own ([`wire::grubenv`]), and
+//! then start the one before it. PID 1 sets the count back, so that it falls only where a kernel never comes that far. A release
+//! that a boot loader started in the place of the newest is told so: `dock0.fallback`.
 
 use anyhow::{Result, bail};
+use menagerie::state::MAX_TRIES;
+use wire::grubenv::{LEGACY_ENTRIES, VARIABLE};
 
 /// The longest kernel command line that GRUB Legacy hands on; it cuts a longer one without a word.
 const LEGACY_MAX: usize = 255;
@@ -41,7 +47,7 @@ impl Menu {
         if let Some(odd) = self.extra.chars().find(|&c| c != ' ' && !plain(c)) {
             bail!("the kernel command line has {odd:?}, which a boot menu cannot hold");
         }
-        let longest = self.command_line("latest").len();
+        let longest = self.fallback_line(ARCHIVES).len();
         if longest > LEGACY_MAX {
             bail!("the kernel command line has {longest} bytes, and GRUB Legacy hands on no more than {LEGACY_MAX}");
         }
@@ -58,12 +64,17 @@ impl Menu {
              set timeout={timeout}\n\
              set default=0\n\
              set fallback=\"{}\"\n",
-            fallbacks()
+            numbers(1..=ARCHIVES + 1)
         );
-        let entry = |Entry { title, directory, line }| {
+        let entry = |Entry { number, title, directory, line }| {
+            // Where the newest one cannot be loaded, GRUB goes on with the others, which learn of it.
+            let (mark, line) = match number {
+                0 => (format!("set {FALLBACK}={FALLBACK_WORD}\n  "), line),
+                _ => (String::new(), format!("{line} ${FALLBACK}")),
+            };
             format!(
                 "menuentry \"{title}\" {{\n  \
-                 if [ -s /{directory}/kernel -a -s /{directory}/initrd ]; then\n    \
+                 {mark}if [ -s /{directory}/kernel -a -s /{directory}/initrd ]; then\n    \
                  linux /{directory}/kernel {line}\n    \
                  initrd /{directory}/initrd\n  \
                  else\n    \
@@ -72,17 +83,38 @@ impl Menu {
                  }}\n"
             )
         };
-        self.head() + &settings + &self.entries(entry) + "menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n"
+        self.head()
+            + &settings
+            + &counting()
+            + &self.entries(entry)
+            + "menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n"
     }
 
     /// `boot/grub/menu.lst`
     pub fn menu_lst(&self) -> String {
         let Menu { timeout, .. } = self;
-        let settings = format!("terminal --timeout=0 serial\ntimeout {timeout}\ndefault 0\nfallback {}\n", fallbacks());
-        let entry = |Entry { title, directory, line }| {
-            format!("\ntitle {title}\nroot (hd0)\nkernel /{directory}/kernel {line}\ninitrd /{directory}/initrd\n")
+        let [first, .., last] = LEGACY_ENTRIES.map(u32::from);
+        let settings = format!(
+            "terminal --timeout=0 serial\ntimeout {timeout}\ndefault saved\nfallback {} {}\n",
+            numbers(last + 1..=last + ARCHIVES),
+            first - 1
+        );
+        let entry = |title: &str, directory: &str, line: &str, then: &str| {
+            format!(
+                "\ntitle {title}\nroot (hd0)\n{then}kernel /{directory}/kernel {line}\ninitrd /{directory}/initrd\n"
+            )
         };
-        self.head() + &settings + &self.entries(entry) + "\ntitle start again\nreboot\n"
+        let plain = self.entries(|Entry { title, directory, line, .. }| entry(&title, &directory, &line, ""));
+        let trials = (first..=last).map(|number| {
+            let title = format!("latest release, on trial: start {} of {}", number - first + 1, LEGACY_ENTRIES.len());
+            entry(&title, "latest", &self.command_line("latest"), &format!("savedefault {}\n", number + 1))
+        });
+        let instead = (1..=ARCHIVES).map(|number| {
+            let (title, directory) = (format!("release {number}, since the latest did not start"), archive(number));
+            entry(&title, &directory, &self.fallback_line(number), "")
+        });
+        let rest: String = trials.chain(instead).collect();
+        self.head() + &settings + &plain + "\ntitle start again\nreboot\n" + &rest
     }
 
     /// What both GRUBs write alike.
@@ -95,14 +127,19 @@ impl Menu {
 
     /// Every entry but the one that starts again, as `write` has it.
     fn entries(&self, write: impl Fn(Entry) -> String) -> String {
-        let latest =
-            Entry { title: "latest release".into(), directory: "latest".into(), line: self.command_line("latest") };
+        let (title, directory) = ("latest release".into(), "latest".into());
+        let latest = Entry { number: 0, title, directory, line: self.command_line("latest") };
         let archives = (1..=ARCHIVES).map(|number| Entry {
+            number,
             title: format!("release {number}"),
-            directory: format!("releases/{number}"),
+            directory: archive(number),
             line: self.command_line(&number.to_string()),
         });
         std::iter::once(latest).chain(archives).map(write).collect()
+    }
+
+    fn fallback_line(&self, number: u32) -> String {
+        format!("{} {FALLBACK_WORD}", self.command_line(&number.to_string()))
     }
 
     fn command_line(&self, release: &str) -> String {
@@ -117,14 +154,39 @@ impl Menu {
 }
 
 struct Entry {
+    number: u32,
     title: String,
     directory: String,
     line: String,
 }
 
-/// Every entry after the first, the one that starts again included.
-fn fallbacks() -> String {
-    (1..=ARCHIVES + 1).map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
+/// GRUB 2's name for what an entry learns if it is started in the place of the newest release, and that.
+const FALLBACK: &str = "dock0_fallback";
+const FALLBACK_WORD: &str = "dock0.fallback";
+
+/// What GRUB 2 counts before it shows its menu. It cannot calculate: each number has its line.
+fn counting() -> String {
+    let lines = (1..=MAX_TRIES).map(|tries| {
+        let less = tries - 1;
+        format!("elif [ \"${VARIABLE}\" = {tries} ]; then\n  set {VARIABLE}={less}\n  save_env {VARIABLE}\n")
+    });
+    format!(
+        "load_env {VARIABLE}\n\
+         if [ \"${VARIABLE}\" = 0 ]; then\n  \
+         echo \"dock0: the latest release was started as often as it may be, and never came up\"\n  \
+         set default=1\n  \
+         set {FALLBACK}={FALLBACK_WORD}\n\
+         {}fi\n",
+        lines.collect::<String>()
+    )
+}
+
+fn archive(number: u32) -> String {
+    format!("releases/{number}")
+}
+
+fn numbers(entries: std::ops::RangeInclusive<u32>) -> String {
+    entries.map(|number| number.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
