@@ -4,11 +4,15 @@ use crate::root::{Image, Root};
 use anyhow::{Context, Result};
 use dock0::disk::{self, add_artifact, make_directories};
 use dock0::image::Format;
+use dock0::tool::Tool;
 use menagerie::{Artifact, Layout, layout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+
+/// e2fsprogs' checker of ext4.
+const E2FSCK: Tool = Tool { program: "e2fsck", package: "e2fsprogs" };
 
 /// The files of a boot partition before they become one.
 pub struct Partition {
@@ -141,6 +145,18 @@ impl DiskFile {
     pub fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let disk = fs::File::options().write(true).open(&self.path)?;
         Ok(std::os::unix::fs::FileExt::write_all_at(&disk, bytes, offset)?)
+    }
+
+    /// The names in a directory, sorted, as whoever mounts the disk finds them.
+    pub fn names(&self, directory: &str) -> Result<Vec<String>> {
+        let copy = self.copy()?;
+        // It exits with 1 where it has put something right, as replaying a journal is.
+        E2FSCK.command().arg("-fp").arg(&copy.path).output().context("starting e2fsck")?;
+        let listed = copy.debugfs(&format!("ls -p {directory}"))?;
+        let names = listed.lines().filter_map(|line| line.split('/').nth(5));
+        let mut names: Vec<String> = names.filter(|name| !matches!(*name, "" | "." | "..")).map(String::from).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// What debugfs answers to a request, with the journal as it is on the disk.

@@ -1,5 +1,6 @@
 //! The boot partition: mounting it, reading which releases stand on it, and opening the image that is wanted.
 
+use crate::again;
 use crate::config;
 use crate::device::{Content, Device};
 use crate::failure::{Doing, Failure};
@@ -13,7 +14,7 @@ use crate::receive::identity::{OPERATORS, operators_are_known};
 use crate::rescue;
 use crate::store::Disk;
 use crate::store::survey;
-use menagerie::{Layout, Listing, RelPath, Selection, layout};
+use menagerie::{Entry, Layout, Listing, RelPath, Selection, layout};
 use rustix::mount::{MountFlags, mount};
 use std::fs;
 use std::io;
@@ -40,7 +41,11 @@ impl BootPartition {
             Content::Unreadable(why) => return Err(Failure::new(format!("{}: {why}", doing()))),
         }
         say!("mounting {source} on {target} as ext4");
-        let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let mut flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        if again::is_read_only() {
+            note!("{target} is read-only: it has met an error, and nothing can be written to it (e2fsck)");
+            flags |= MountFlags::RDONLY;
+        }
         mount(source, target, "ext4", flags, Some(&*c_string("errors=remount-ro"))).doing(doing)?;
         rescue::keep_records_on(fs::File::open(target).doing(|| format!("opening {target}"))?);
         Ok(BootPartition { mounted_on: target.clone() })
@@ -53,9 +58,11 @@ impl BootPartition {
 
     /// Whether the newest release is wanted, has no `vm_root` or is not there at all, and the settings say where to get one.
     /// A partition that can boot touches no network.
-    pub fn wants_install(&self, listing: &Listing, wanted: Selection) -> Result<bool, Failure> {
+    pub fn wants_install(&self, listing: &Listing, entry: Entry) -> Result<bool, Failure> {
         let newest = listing.release(listing.latest.unwrap_or_default());
-        if wanted != Selection::Latest || newest.is_some_and(|release| release.artifact(layout::VM_ROOT).is_some()) {
+        if entry != Entry::Asked(Selection::Latest)
+            || newest.is_some_and(|release| release.artifact(layout::VM_ROOT).is_some())
+        {
             return Ok(false);
         }
         Ok(read_settings(&self.disk()?)?.manifest.url.is_some())

@@ -3,6 +3,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
 
 pub mod admit;
+pub mod again;
 pub mod boot_partition;
 pub mod child_process;
 pub mod command;
@@ -14,6 +15,7 @@ pub mod handover;
 pub mod image;
 pub mod install;
 pub mod kernel_fs;
+pub mod kexec;
 pub mod lines;
 pub mod log;
 pub mod net;
@@ -29,4 +31,5 @@ pub mod shell;
 pub mod stopwatch;
 pub mod store;
 pub mod sys;
+pub mod trial;
 pub mod trust;

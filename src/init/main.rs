@@ -8,11 +8,12 @@ use init::boot_partition::BootPartition;
 use init::failure::Failure;
 use init::role::Role;
 use init::stopwatch::Stopwatch;
+use init::trial::{self, Debt};
 use init::{
     command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
     scratch, shell,
 };
-use menagerie::{Listing, Selection, newest_with_root};
+use menagerie::{Entry, Listing, Selection, newest_with_root};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
@@ -64,11 +65,14 @@ fn boot() -> Result<Infallible, Failure> {
         orders::hold_drill(drill)?;
     }
 
+    let mut debt = Debt::NONE;
     let image = match &orders.rootfspath {
         Some(path) => partition.image_at(path)?,
         None => {
-            let (releases, chosen) = releases_or_install(&partition, orders.release)?;
-            partition.image_of(&releases, chosen, &places)?
+            let (releases, entry) = releases_or_install(&partition, orders.entry())?;
+            let taken = trial::choose(&partition.disk()?, releases, entry)?;
+            debt = taken.debt;
+            partition.image_of(&taken.listing, taken.release, &places)?
         }
     };
     clock.lap("release");
@@ -95,6 +99,7 @@ fn boot() -> Result<Infallible, Failure> {
     clock.lap("overlay");
 
     handover::check_init(&places.new_root, &orders.init)?;
+    trial::settle(&partition.disk()?, &debt);
     handover::switch_root(&places)?;
     clock.lap("switch");
 
@@ -104,19 +109,19 @@ fn boot() -> Result<Infallible, Failure> {
 
 /// What can be booted, and which of it shall be. Where the newest release has nothing to boot, and the settings say where to
 /// get it, it is installed first; where that fails, the newest that can be booted is.
-fn releases_or_install(partition: &BootPartition, wanted: Selection) -> Result<(Box<Listing>, Selection), Failure> {
+fn releases_or_install(partition: &BootPartition, entry: Entry) -> Result<(Box<Listing>, Entry), Failure> {
     let releases = partition.list()?;
-    let installed = match partition.wants_install(&releases, wanted) {
-        Ok(false) => return Ok((releases, wanted)),
+    let installed = match partition.wants_install(&releases, entry) {
+        Ok(false) => return Ok((releases, entry)),
         Ok(true) => partition.disk().and_then(|disk| install::boot::over_the_network(&disk)),
         Err(failure) => Err(failure),
     };
     match (installed, newest_with_root(&releases)) {
-        (Ok(()), _) => Ok((partition.list()?, wanted)),
+        (Ok(()), _) => Ok((partition.list()?, entry)),
         (Err(failure), None) => Err(failure),
         (Err(failure), Some(older)) => {
             rescue::go_on(&failure, &format!("booting release {} instead", older.number));
-            let older = Selection::Number(older.number);
+            let older = Entry::Asked(Selection::Number(older.number));
             Ok((releases, older))
         }
     }

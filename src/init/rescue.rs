@@ -3,10 +3,12 @@
 //! It works from the first instruction on, with whatever is mounted by then, and from a panic hook: what it needs to know
 //! is told to it beforehand, in statics.
 
+use crate::again::{self, Anew};
 use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
 use crate::shell;
 use crate::store::{Disk, Files};
+use crate::trial::{self, Try};
 use menagerie::layout;
 use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -15,8 +17,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wire::cmdline::{RESCUE_SECONDS, RescuePolicy};
@@ -32,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the countdown is said, in seconds.
 const REMIND: u32 = 10;
 
+/// The try that is spent if the boot fails, and the disk on which that is written down.
+static DEBT: Mutex<Option<(Disk, Try)>> = Mutex::new(None);
+
 static POLICY: OnceLock<RescuePolicy> = OnceLock::new();
 static BOOT_PARTITION: OnceLock<File> = OnceLock::new();
 
@@ -46,6 +51,22 @@ pub fn obey(policy: RescuePolicy) {
 /// The mounted boot partition, for the record of the failure. Only the first call counts.
 pub fn keep_records_on(boot_partition: File) {
     BOOT_PARTITION.get_or_init(|| boot_partition);
+}
+
+/// Lets a boot that fails spend this try.
+pub fn owe(disk: &Disk, one: Try) -> Result<(), Failure> {
+    *debt() = Some((disk.again()?, one));
+    Ok(())
+}
+
+/// It is spent, or the boot is over.
+pub fn owe_nothing() {
+    debt().take();
+}
+
+/// Whoever panics while he holds it leaves it whole: it is one value.
+fn debt() -> MutexGuard<'static, Option<(Disk, Try)>> {
+    DEBT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the watch over the boot waits: something is under way that takes its time, and has deadlines of its own.
@@ -89,7 +110,9 @@ pub fn rescue(failure: &Failure) -> ! {
         stand_still() // the boot and the watch over it have both failed; the first one goes on
     }
     alarm!("the boot has failed: {failure}");
+    begin_anew_if_shut_down();
     write_down(failure);
+    spend_try();
     match POLICY.get().copied().unwrap_or_default() {
         RescuePolicy::Reboot { seconds } => count_down_and_reboot(seconds),
         RescuePolicy::Shell if shell::is_there() => {
@@ -119,6 +142,20 @@ pub fn go_on(failure: &Failure, instead: &str) {
     alarm!("{instead}");
 }
 
+/// An ext4 that has met an error can be neither written to nor opened anything of any more (Linux 6.12, ext4_handle_error); mounted
+/// anew, and read-only, it boots what it holds. Once.
+fn begin_anew_if_shut_down() {
+    let Some(boot_partition) = BOOT_PARTITION.get().filter(|_| !again::is_read_only()) else { return };
+    let synced = within(PATIENCE, move || Ok(fs::fsync(boot_partition)?));
+    // One that does not answer at all is no better the next time.
+    if synced.err().and_then(|error| error.raw_os_error()).is_none() {
+        return;
+    }
+    alarm!("the boot partition has shut itself down after an error: beginning anew with it read-only");
+    let Err(failure) = again::begin(Anew::ReadOnly);
+    alarm!("{failure}");
+}
+
 /// On the boot partition, if there is one by now.
 fn write_down(failure: &Failure) {
     let Some(boot_partition) = BOOT_PARTITION.get() else { return };
@@ -126,6 +163,16 @@ fn write_down(failure: &Failure) {
     match within(PATIENCE, move || write_record(boot_partition, &sentence)) {
         Ok(()) => alarm!("written to {}/{LAST_FAILURE} on the boot partition", layout::STATE),
         Err(error) => alarm!("could not write it to {} on the boot partition: {}", layout::STATE, error.words()),
+    }
+}
+
+/// A release that fails again and again is not tried for ever.
+fn spend_try() {
+    let Some((disk, one)) = debt().take() else { return };
+    let spent =
+        within(PATIENCE, move || trial::spend(&disk, one).map_err(|failure| io::Error::other(failure.to_string())));
+    if let Err(error) = spent {
+        alarm!("{}: this boot is not counted", error.words());
     }
 }
 

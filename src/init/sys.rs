@@ -1,5 +1,5 @@
 //! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
-//! default, Landlock, handing a descriptor to a child; and one function of the C library that is better not linked. The only file
+//! default, Landlock, handing a descriptor to a child, kexec; and one function of the C library that is better not linked. The only file
 //! of init with `unsafe` in it.
 #![expect(
     unsafe_code,
@@ -10,7 +10,7 @@ use nix::sys::signal::{SigHandler, Signal};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, Updater, ioctl, opcode};
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -88,6 +88,16 @@ pub fn stop_ignoring_broken_pipes() {
     if let Err(error) = restored {
         // Worst case: the VM's init ignores broken pipes until it sets its own signals, as every init does.
         crate::log::note!("restoring SIGPIPE: {error}");
+    }
+}
+
+/// Stays when the terminal goes, and when whoever reads what is said does.
+pub fn ignore_hangups() {
+    for signal in [Signal::SIGHUP, Signal::SIGPIPE] {
+        // SAFETY: no handler is installed, and ignoring needs none.
+        let ignored = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+        // Worst case: this program ends with its terminal, and the VM runs on.
+        ignored.map(drop).unwrap_or_default();
     }
 }
 
@@ -211,6 +221,21 @@ pub fn landlock_allow(rules: &OwnedFd, path: &OwnedFd, allowed: u64) -> Result<(
 pub fn landlock_restrict(rules: &OwnedFd) -> Result<()> {
     // SAFETY: the call takes two numbers.
     system_call(unsafe { nix::libc::syscall(nix::libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0u32) }).map(drop)
+}
+
+/// Loads a kernel that kexec starts, with its initrd and its command line. `ENOEXEC` of what is no kernel, `ENOSYS` or `EPERM` where
+/// the running one cannot or may not.
+pub fn load_kernel(kernel: &File, initrd: Option<&File>, command_line: &CStr) -> Result<()> {
+    const KEXEC_FILE_NO_INITRAMFS: usize = 4;
+    let (initrd, flags) = match initrd {
+        Some(initrd) => (initrd.as_raw_fd(), 0),
+        None => (-1, KEXEC_FILE_NO_INITRAMFS),
+    };
+    let line = command_line.to_bytes_with_nul();
+    let call = nix::libc::SYS_kexec_file_load;
+    // SAFETY: the call takes two descriptors, the length of a text with its zero byte, that text, and flags.
+    system_call(unsafe { nix::libc::syscall(call, kernel.as_raw_fd(), initrd, line.len(), line.as_ptr(), flags) })
+        .map(drop)
 }
 
 /// What syscall(2) returned, or the error that it left behind.

@@ -3,13 +3,14 @@
 use super::words::{Form, Options};
 use super::{Ended, complain, report, running, say};
 use crate::failure::{Doing, Failure};
+use crate::install::read_settings;
 use crate::store::Disk;
 use crate::store::apply::Event;
 use crate::store::change::{self, Change, Consent, Terms, Unmade};
 use crate::store::supply::Local;
 use crate::store::survey::{self, Remarks};
 use menagerie::space::Megabytes;
-use menagerie::{Artifact, Inventory, Name, Plan, ReleaseId, Step, Which};
+use menagerie::{Artifact, Inventory, Name, Plan, Policy, ReleaseId, Step, Which};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Seek, Write};
@@ -25,7 +26,8 @@ pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Fa
     let files = Sources::open(&options.files)?;
     let read = |artifact: &Artifact| files.read(artifact);
     let supply = Local(&read);
-    let terms = Terms { layout: &options.layout, policy: options.policy, running: running(disk)?, supply: &supply };
+    let terms =
+        Terms { layout: &options.layout, policy: policy(disk, options), running: running(disk)?, supply: &supply };
     let (mut shown, mut chosen, mut progress) = (String::new(), None, Progress::new());
     let mut show = |plan: &Plan, inventory: &Inventory, remarks: &Remarks| {
         remarks.all().for_each(complain);
@@ -44,15 +46,33 @@ pub fn make(disk: &Disk, change: &Change, options: &Options) -> Result<Ended, Fa
     Ok(reported.map_or_else(Ended::NotCleared, |()| Ended::Well))
 }
 
+/// What was asked for, and how many tries a release has here.
+pub fn policy(disk: &Disk, options: &Options) -> Policy {
+    match read_settings(disk) {
+        Ok(settings) => Policy { tries: settings.tries, ..options.policy },
+        Err(failure) => {
+            complain(format_args!("{failure}: a release has {} tries", options.policy.tries));
+            options.policy
+        }
+    }
+}
+
 /// The release that is to be rolled back to or marked. Its number may be another one afterwards.
 fn chosen_release(change: &Change, inventory: &Inventory) -> Option<ReleaseId> {
     let listed = inventory.listing.releases();
     match change {
         Change::Rollback(Which::Older) => listed.get(1).map(|release| release.id()),
-        Change::Rollback(Which::Id(id)) | Change::Pin(Which::Id(id)) | Change::Unpin(Which::Id(id)) => Some(*id),
-        Change::Rollback(which) | Change::Pin(which) | Change::Unpin(which) => {
-            listed.iter().find(|release| which.is(release)).map(|release| release.id())
-        }
+        Change::FallBack(_, id) => Some(*id),
+        Change::Rollback(which)
+        | Change::Pin(which)
+        | Change::Unpin(which)
+        | Change::Approve(which)
+        | Change::Renew(which) => match which {
+            Which::Id(id) => Some(*id),
+            Which::Number(_) | Which::Older => {
+                listed.iter().find(|release| which.is(release)).map(|release| release.id())
+            }
+        },
         Change::Add(_) | Change::Reap => None,
     }
 }
@@ -75,6 +95,12 @@ fn tell(disk: &Disk, change: &Change, chosen: Option<ReleaseId>, options: &Optio
         (Form::Plain, Change::Unpin(_), Some(id)) => {
             say(format_args!("{} is not pinned", report::named(&inventory, id)))
         }
+        (Form::Plain, Change::Approve(_), Some(id)) => say(format_args!("{} is good", report::named(&inventory, id))),
+        (Form::Plain, Change::Renew(_), Some(id)) => say(format_args!(
+            "{} works, but was started by kexec, which proves nothing of firmware and boot loader: it has all its tries again, and \
+             is called good in a real boot (menagerie reboot --cold)",
+            report::named(&inventory, id)
+        )),
         (Form::Plain, ..) => report::newest(&inventory),
     }
 }

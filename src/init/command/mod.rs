@@ -4,7 +4,9 @@
 //! something after it failed, and standard error says what.
 
 mod change;
+mod good;
 mod install;
+mod reboot;
 mod receive;
 pub mod report;
 mod verify;
@@ -62,8 +64,8 @@ pub fn run(words: &[&str]) -> ExitCode {
 
 fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
     let disk = Disk::open(&options.root)?;
-    let changes = matches!(verb, Verb::Change(_) | Verb::Install(_) | Verb::ConfigRollback | Verb::Receive);
-    if !changes && !disk.lock(Lock::ToLook)? {
+    let looks = matches!(verb, Verb::List | Verb::Status | Verb::Verify);
+    if looks && !disk.lock(Lock::ToLook)? {
         complain("another menagerie is changing it just now, so this may be neither the old nor the new");
     }
     match verb {
@@ -74,6 +76,8 @@ fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
         Verb::Install(manifest) => return install::install_release(&disk, &manifest, options),
         Verb::ConfigRollback => receive::roll_back_config(&disk, options)?,
         Verb::Receive => receive::receive_once(&disk, options)?,
+        Verb::Good(which, proof) => return good::call_good(&disk, which, proof, options),
+        Verb::Reboot(way) => reboot::reboot(&disk, way, options)?,
     }
     Ok(Ended::Well)
 }

@@ -1,9 +1,10 @@
 //! What is printed of an inventory: the predecessor's list of releases, the state, and both as JSON.
 
-use super::say;
 use super::words::{Form, Options};
+use super::{change, say};
 use crate::config::{self, Configuration};
 use crate::failure::{Doing, Failure};
+use crate::rescue;
 use crate::store::{Disk, Files};
 use menagerie::space::{Free, Megabytes};
 use menagerie::{Artifact, Inventory, Release, ReleaseId};
@@ -32,6 +33,7 @@ struct ReleaseJson<'a> {
     running: bool,
     pinned: bool,
     good: bool,
+    bad: bool,
 }
 
 #[derive(Serialize)]
@@ -48,6 +50,11 @@ struct State<'a> {
     next: Option<ReleaseJson<'a>>,
     pinned: Vec<String>,
     good: Vec<String>,
+    bad: Vec<String>,
+    /// How often the next release may still be tried; null where it is good or bad, or nothing is counted.
+    tries_left: Option<u8>,
+    /// The sentence of the last boot that failed.
+    last_failure: Option<String>,
     /// The configuration that the next boot has; null where there is none.
     config: Option<ConfigJson>,
     /// The one that `config rollback` brings back.
@@ -133,6 +140,7 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
     let Free { bytes, .. } = disk.free().doing(|| format!("asking how full {} is", options.root))?;
     let listing = &inventory.listing;
     let next = listing.latest.and_then(|number| listing.release(number));
+    let tries = next.and_then(|next| tries_left(inventory, next, change::policy(disk, options).tries));
     let (config, before) = (config::present(disk)?, config::before(disk)?);
     let leftovers = || inventory.leftovers.iter().map(|leftover| leftover.to_string());
     let ids = |ids: &[ReleaseId]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>();
@@ -142,6 +150,9 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
             next: next.map(|release| release_json(inventory, release)),
             pinned: ids(&inventory.marks.pinned),
             good: ids(&inventory.marks.good),
+            bad: ids(&inventory.marks.bad),
+            tries_left: tries.map(|(left, _)| left),
+            last_failure: rescue::last_failure(disk),
             config: config_json(config),
             config_before: config_json(before),
             free: bytes,
@@ -152,8 +163,11 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
     let mut lines: Vec<(&str, String)> = Vec::new();
     lines.push(("running", inventory.marks.running.map_or("no release of this disk".into(), named)));
     lines.push(("next", next.map_or("nothing: latest leads to no release".into(), |release| named(release.id()))));
+    lines.extend(tries.map(|(left, all)| ("on trial", format!("the next one has {left} of {all} tries left"))));
     lines.extend(inventory.marks.good.iter().map(|id| ("good", named(*id))));
+    lines.extend(inventory.marks.bad.iter().map(|id| ("bad", named(*id))));
     lines.extend(inventory.marks.pinned.iter().map(|id| ("pinned", named(*id))));
+    lines.extend(rescue::last_failure(disk).map(|sentence| ("last failure", sentence)));
     lines.push(("config", config_words(&config)));
     if before != Configuration::Missing {
         lines.push(("config before", config_words(&before)));
@@ -161,6 +175,13 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
     lines.extend(leftovers().map(|leftover| ("left half done", leftover)));
     lines.push(("free", Megabytes(bytes).to_string()));
     lines.into_iter().try_for_each(|(what, is)| say(format_args!("{what:<14} {is}")))
+}
+
+/// How many of how many tries a release has, if they are counted.
+fn tries_left(inventory: &Inventory, release: &Release, tries: u8) -> Option<(u8, u8)> {
+    let (id, marks) = (release.id(), &inventory.marks);
+    let counted = tries > 0 && !marks.is_good(id) && !marks.is_bad(id);
+    counted.then(|| (marks.trial(id).map_or(tries, |trial| trial.left.min(tries)), tries))
 }
 
 fn config_json(config: Configuration) -> Option<ConfigJson> {
@@ -190,7 +211,8 @@ fn release_json<'a>(inventory: &'a Inventory, release: &'a Release) -> ReleaseJs
         complete: inventory.missing(release).is_none(),
         running: marks.running == Some(id),
         pinned: marks.is_pinned(id),
-        good: marks.good.contains(&id),
+        good: marks.is_good(id),
+        bad: marks.is_bad(id),
     }
 }
 

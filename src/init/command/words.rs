@@ -2,10 +2,12 @@
 
 use crate::store::change::{Change, Given, Origin};
 use argh::FromArgs;
-use menagerie::plan::{MAX_RETAIN, Orphans, RETAIN};
+use menagerie::plan::{Bad, MAX_RETAIN, Orphans, RETAIN};
 use menagerie::spec::{self, Spec};
 use menagerie::{Layout, Name, Policy, Which, layout};
 use std::collections::BTreeMap;
+use std::time::Duration;
+use wire::cmdline::MAX_SECONDS;
 
 /// What the words ask for.
 pub enum Asked {
@@ -31,6 +33,28 @@ pub enum Verb {
     ConfigRollback,
     /// Listen until an operator has pushed something.
     Receive,
+    /// Call a release good, the running one if none is named, once there is proof.
+    Good(Option<Which>, Proof),
+    /// Reboot into the newest release.
+    Reboot(Way),
+}
+
+/// What has to be seen before a release is called good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// So long nothing may have gone wrong.
+    pub after: Duration,
+    /// Something listens here.
+    pub port: Option<u16>,
+}
+
+/// How a running VM reboots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By kexec, where that can be.
+    Quick,
+    /// Through firmware and boot loader.
+    Cold,
 }
 
 /// How to do it.
@@ -83,6 +107,18 @@ struct Words {
     /// print the plan and change nothing
     #[argh(switch)]
     dry_run: bool,
+    /// take a release that is bad; with add, install and rollback
+    #[argh(switch)]
+    force: bool,
+    /// 90, 90s, 5m or 2h: how long to wait first; with good
+    #[argh(option, from_str_fn(duration))]
+    after: Option<Duration>,
+    /// the TCP port of this machine that has to answer; with good
+    #[argh(option)]
+    when_port: Option<u16>,
+    /// through firmware and boot loader; with reboot
+    #[argh(switch)]
+    cold: bool,
     /// NAME=MODE: the file mode of a new artifact, octal (0644); with add
     #[argh(option)]
     mode: Vec<String>,
@@ -113,7 +149,23 @@ enum Verbs {
     List(List),
     Config(Config),
     Receive(Receive),
+    Good(Good),
+    Reboot(Reboot),
 }
+
+/// Ends the trial of a release: from now on it is booted as often as it comes. Options: --after, --when-port.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "good")]
+struct Good {
+    /// its number or id (the one that runs)
+    #[argh(positional, from_str_fn(which))]
+    which: Option<Which>,
+}
+
+/// Reboots this VM into the newest release: by kexec where that can be, unless --cold.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "reboot")]
+struct Reboot {}
 
 /// Prints the releases, and the artifacts that none of them has.
 #[derive(FromArgs)]
@@ -206,6 +258,21 @@ struct ConfigRollback {}
 #[argh(subcommand, name = "receive")]
 struct Receive {}
 
+/// Reads `90`, `90s`, `5m` or `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (text.get(..at), 1),
+        Some((at, 'm')) => (text.get(..at), 60),
+        Some((at, 'h')) => (text.get(..at), 3600),
+        _ => (Some(text), 1),
+    };
+    let seconds = digits.and_then(|digits| digits.parse::<u32>().ok()).filter(|_| !text.starts_with('+'));
+    let seconds = seconds.and_then(|number| number.checked_mul(unit)).filter(|seconds| *seconds <= MAX_SECONDS);
+    seconds
+        .map(|seconds| Duration::from_secs(seconds.into()))
+        .ok_or_else(|| format!("{text:?} must be a time up to a day, as 90s, 5m or 2h"))
+}
+
 fn which(text: &str) -> Result<Which, String> {
     text.parse().map_err(|_| format!("{text:?} is neither a release's number nor its id"))
 }
@@ -220,7 +287,8 @@ pub fn read(words: &[&str]) -> Result<Asked, String> {
 }
 
 /// The options that have a value.
-const VALUED: [&str; 6] = ["--root", "--retain", "--mode", "--artifacts", "--releases", "--latest"];
+const VALUED: [&str; 8] =
+    ["--root", "--retain", "--mode", "--artifacts", "--releases", "--latest", "--after", "--when-port"];
 
 /// The same words with the options in front, where argh wants those that every command has; `--option=value` becomes two
 /// words. What follows `--` stays.
@@ -250,12 +318,13 @@ impl Words {
             return Err(format!("--retain {retain}: at most {MAX_RETAIN} old releases can be kept"));
         }
         let orphans = if self.keep_orphans { Orphans::Keep } else { Orphans::Remove };
+        let bad = if self.force { Bad::Forgive } else { Bad::Refuse };
         let form = if self.json { Form::Json } else { Form::Plain };
         let mut options = Options {
             root: self.root,
             layout,
             form,
-            policy: Policy { retain, orphans },
+            policy: Policy { retain, orphans, bad, ..Policy::default() },
             dry_run: self.dry_run,
             files: BTreeMap::new(),
         };
@@ -269,6 +338,10 @@ impl Words {
             Some(Verbs::Install(Install { manifest })) => Verb::Install(manifest),
             Some(Verbs::Config(Config { what: ConfigVerbs::Rollback(ConfigRollback {}) })) => Verb::ConfigRollback,
             Some(Verbs::Receive(Receive {})) => Verb::Receive,
+            Some(Verbs::Good(Good { which })) => {
+                Verb::Good(which, Proof { after: self.after.unwrap_or_default(), port: self.when_port })
+            }
+            Some(Verbs::Reboot(Reboot {})) => Verb::Reboot(if self.cold { Way::Cold } else { Way::Quick }),
             Some(Verbs::Rollback(Rollback { which })) => Verb::Change(Change::Rollback(which)),
             Some(Verbs::Pin(Pin { which })) => Verb::Change(Change::Pin(which)),
             Some(Verbs::Unpin(Unpin { which })) => Verb::Change(Change::Unpin(which)),
@@ -287,6 +360,8 @@ impl Words {
             Some(Verbs::Install(_)) => ("install", false, true),
             Some(Verbs::Config(_)) => ("config rollback", false, false),
             Some(Verbs::Receive(_)) => ("receive", false, false),
+            Some(Verbs::Good(_)) => ("good", true, false),
+            Some(Verbs::Reboot(_)) => ("reboot", false, false),
             Some(Verbs::Reap(_)) => ("reap", true, true),
             Some(Verbs::Rollback(_)) => ("rollback", true, false),
             Some(Verbs::Pin(_)) => ("pin", true, false),
@@ -297,6 +372,10 @@ impl Words {
             ("--keep-orphans", self.keep_orphans, prunes),
             ("--dry-run", self.dry_run, changes),
             ("--mode", !self.mode.is_empty(), verb == "add"),
+            ("--force", self.force, matches!(verb, "add" | "install" | "rollback")),
+            ("--after", self.after.is_some(), verb == "good"),
+            ("--when-port", self.when_port.is_some(), verb == "good"),
+            ("--cold", self.cold, verb == "reboot"),
             ("--json", self.json && self.dry_run, false),
         ] {
             if given && !fits {
@@ -373,6 +452,20 @@ mod tests {
     }
 
     #[test]
+    fn proof_is_asked_for_in_times_and_ports() {
+        for (words, seconds, port) in [
+            (&["good"][..], 0, None),
+            (&["good", "--after", "90"], 90, None),
+            (&["good", "--after=90s", "--when-port", "22"], 90, Some(22)),
+            (&["--after", "5m", "good"], 300, None),
+            (&["good", "--after", "24h"], 86_400, None),
+        ] {
+            let Ok(Asked::For(Verb::Good(None, proof), _)) = read(words) else { panic!("{words:?}") };
+            assert_eq!(proof, Proof { after: Duration::from_secs(seconds), port }, "{words:?}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_said() {
         const NESTED: &str = "artifacts, releases and latest must lie outside of one another, of config, dock0 and boot/grub, \
                               and of what is built beside them (.new)";
@@ -390,12 +483,18 @@ mod tests {
             (&["--keep-orphans"], "--keep-orphans has nothing to do with the list of releases"),
             (&["reap", "--json", "--dry-run"], "--json has nothing to do with --dry-run"),
             (&["reap", "--mode", "k=0600"], "--mode has nothing to do with reap"),
+            (&["pin", "0", "--force"], "--force has nothing to do with pin"),
+            (&["rollback", "--after", "60s"], "--after has nothing to do with rollback"),
+            (&["status", "--when-port", "22"], "--when-port has nothing to do with status"),
+            (&["good", "--cold"], "--cold has nothing to do with good"),
             (&["status", "--releases", "artifacts/x"], NESTED),
         ] {
             assert_eq!(read(words).err().as_deref(), Some(why), "{words:?}");
         }
         for (words, part) in [
             (&["rollback", "first"][..], "\"first\" is neither a release's number nor its id"),
+            (&["good", "--after", "2 days"], "\"2 days\" must be a time up to a day, as 90s, 5m or 2h"),
+            (&["good", "--after", "25h"], "\"25h\" must be a time up to a day, as 90s, 5m or 2h"),
             (&["pin"], "Required positional arguments not provided"),
             (&["instal"], "Unrecognized argument: instal"),
             (&["--retain"], "No value provided for option '--retain'"),

@@ -129,7 +129,8 @@ fn take(disk: &Disk, offer: &Offer, how: &How) -> Result<ReleaseId, Failure> {
 
 fn turn(disk: &Disk, change: &Change, supply: &Remote, how: &How) -> Result<(), Failure> {
     let layout = Layout::default();
-    let terms = Terms { layout: &layout, policy: how.policy, running: how.running, supply };
+    let policy = Policy { tries: how.settings.tries, ..how.policy };
+    let terms = Terms { layout: &layout, policy, running: how.running, supply };
     let mut show = |_: &Plan, _: &Inventory, remarks: &Remarks| {
         remarks.all().for_each(|remark| (how.say)(remark));
         Consent::Given

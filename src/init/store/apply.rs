@@ -3,7 +3,7 @@
 use super::artifact::{New, make_directories};
 use super::files::{Checkpoint, Files, Seal, parent};
 use super::supply::Supply;
-use super::tree;
+use super::{loader, tree};
 use crate::failure::{Doing, Failure};
 use menagerie::layout::STATE;
 use menagerie::{Artifact, Layout, Leftover, Plan, Step};
@@ -71,6 +71,9 @@ pub fn take<F: Files>(
         Step::Link => link(files, layout),
         Step::Mark(mark, id) => mark_release(files, &mark.path(id)),
         Step::Unmark(mark, id) => unmark_release(files, &mark.path(id)),
+        Step::Forget(trial) => unmark_release(files, &trial.path()),
+        Step::Arm(tries) => loader::set(files, Some(tries)),
+        Step::Disarm => loader::set(files, None),
     }
 }
 

@@ -19,6 +19,12 @@ pub enum Change {
     Pin(Which),
     /// It may be pruned again.
     Unpin(Which),
+    /// This release is good.
+    Approve(Which),
+    /// Its trial begins anew.
+    Renew(Which),
+    /// The first is bad, if one is named, and the second becomes 0.
+    FallBack(Option<ReleaseId>, ReleaseId),
     /// Old releases and orphans go.
     Reap,
 }
@@ -110,6 +116,9 @@ pub fn make<F: Files>(
         Change::Rollback(which) => Wish::Rollback(*which),
         Change::Pin(which) => Wish::Pin(*which),
         Change::Unpin(which) => Wish::Unpin(*which),
+        Change::Approve(which) => Wish::Approve(*which),
+        Change::Renew(which) => Wish::Renew(*which),
+        Change::FallBack(bad, to) => Wish::FallBack(*bad, *to),
         Change::Reap => Wish::Reap,
     };
     let plan = plan_with_room(files, terms, wish, &inventory, &remarks)?;

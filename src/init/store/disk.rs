@@ -60,6 +60,12 @@ impl Disk {
         }
     }
 
+    /// The same directory once more, with a lock of its own.
+    pub fn again(&self) -> std::result::Result<Disk, Failure> {
+        let root = self.open_at("", OFlags::RDONLY | OFlags::DIRECTORY).doing(|| format!("opening {}", self.shown))?;
+        Ok(Disk { root, shown: self.shown.clone() })
+    }
+
     /// The device that it lies on, as stat(2) has it.
     pub fn device(&self) -> std::result::Result<u64, Failure> {
         fs::fstat(&self.root).map(|stat| stat.st_dev).doing(|| format!("looking at {}", self.shown))
@@ -231,6 +237,20 @@ impl Files for Disk {
     fn set_mode(&self, path: &str, mode: u32) -> Result<()> {
         let (directory, name) = self.at(path)?;
         fs::chmodat(&directory, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    }
+
+    fn overwrite(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.open_at(path, OFlags::WRONLY)?;
+        let stat = fs::fstat(&file)?;
+        if kind_of(stat.st_mode) != Kind::File || u64::try_from(stat.st_size) != u64::try_from(bytes.len()) {
+            return Err(Errno::INVAL);
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = retry_on_intr(|| rustix::io::write(&file, rest))?;
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        retry_on_intr(|| fs::fsync(&file))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {

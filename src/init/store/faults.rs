@@ -124,6 +124,10 @@ impl<F: Files> Files for Faulty<'_, F> {
         self.step(|files| files.set_mode(path, mode))
     }
 
+    fn overwrite(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.step(|files| files.overwrite(path, bytes))
+    }
+
     fn seal(&self, path: &str) -> Result<Seal> {
         self.step(|files| files.seal(path))
     }

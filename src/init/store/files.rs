@@ -99,6 +99,8 @@ pub trait Files {
     fn set_mode(&self, path: &str, mode: u32) -> Result<()>;
     /// Seals a file with fs-verity, where kernel and file system can.
     fn seal(&self, path: &str) -> Result<Seal>;
+    /// Writes a whole file in place, on the disk when it returns; its length stays. `EINVAL` where that is another one.
+    fn overwrite(&self, path: &str, bytes: &[u8]) -> Result<()>;
     /// Gives a thing another name. `EEXIST` where anything stands.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
     /// Lets two things change places, at once.

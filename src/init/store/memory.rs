@@ -190,6 +190,15 @@ impl Files for Memory {
         Ok(())
     }
 
+    fn overwrite(&self, path: &str, new: &[u8]) -> Result<()> {
+        match self.nodes.borrow_mut().get_mut(path) {
+            Some(Node::File(bytes, ..)) if bytes.len() == new.len() => bytes.copy_from_slice(new),
+            Some(_) => return Err(Errno::INVAL),
+            None => return Err(Errno::NOENT),
+        }
+        Ok(())
+    }
+
     fn seal(&self, path: &str) -> Result<Seal> {
         match self.nodes.borrow_mut().get_mut(path) {
             Some(Node::File(.., sealed)) => *sealed = true,

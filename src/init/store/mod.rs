@@ -8,10 +8,12 @@ pub mod artifact;
 pub mod change;
 pub mod disk;
 pub mod files;
+pub mod loader;
 pub mod seen;
 pub mod supply;
 pub mod survey;
 pub mod tree;
+pub mod trials;
 
 #[cfg(test)]
 mod faults;

@@ -9,13 +9,14 @@ use super::memory::{Memory, Node};
 use super::supply::Local;
 use super::survey::{self, Remarks};
 use fastrand::Rng;
-use menagerie::plan::Orphans;
-use menagerie::state::Mark;
+use menagerie::plan::{Bad, Orphans};
+use menagerie::state::{Mark, Trial};
 use menagerie::{Artifact, Inventory, Layout, Policy, ReleaseId, Which};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
+use wire::grubenv::{DEFAULT, GRUBENV, empty_grubenv, legacy_default, with_tries};
 
 const ERRORS: [Errno; 5] = [Errno::IO, Errno::NOSPC, Errno::ROFS, Errno::INTR, Errno::DQUOT];
 
@@ -92,11 +93,29 @@ impl Case {
                 disk.put(&Mark::Pinned.path(*id), Node::File(Vec::new(), 0o644, None, false));
             }
         }
+        for id in &ids {
+            let file = || Node::File(Vec::new(), 0o644, None, false);
+            match rng.u8(0..6) {
+                0 => disk.put(&Mark::Good.path(*id), file()),
+                1 => disk.put(&Mark::Bad.path(*id), file()),
+                2 => disk.put(&Trial { id: *id, left: rng.u8(0..3) }.path(), file()),
+                _ => {}
+            }
+        }
+        if rng.bool() {
+            let starts = if rng.bool() { Some(rng.u8(0..3)) } else { None };
+            let block = with_tries(&empty_grubenv(), starts).unwrap();
+            disk.put(GRUBENV, Node::File(block.into(), 0o644, None, false));
+            disk.put(DEFAULT, Node::File(legacy_default(starts).into(), 0o644, None, false));
+        }
         // By id, or by a number that there is not: a rollback that is planned again by its number means another one.
         let id = rng.choice(&ids).copied().filter(|_| rng.u8(0..8) > 0);
         let which = id.map_or(Which::Number(number), Which::Id);
-        let change = match rng.u8(0..9) {
+        let change = match rng.u8(0..12) {
             0 | 1 => Change::Rollback(which),
+            9 => Change::Approve(which),
+            10 => Change::Renew(which),
+            11 => Change::FallBack(rng.choice(&ids).copied(), id.unwrap_or_else(|| ReleaseId::of(&[]))),
             2 => Change::Pin(which),
             3 => Change::Unpin(which),
             4 => Change::Reap,
@@ -105,8 +124,10 @@ impl Case {
             }
         };
         let orphans = if rng.bool() { Orphans::Remove } else { Orphans::Keep };
+        let bad = if rng.bool() { Bad::Refuse } else { Bad::Forgive };
+        let policy = Policy { retain: rng.u32(0..7), orphans, bad, tries: rng.u8(0..4) };
         let running = if rng.bool() { rng.choice(&ids).copied() } else { None };
-        Case { disk, layout, change, policy: Policy { retain: rng.u32(0..7), orphans }, running }
+        Case { disk, layout, change, policy, running }
     }
 
     fn make(&self, files: &impl Files) -> Result<(), Unmade> {
@@ -209,13 +230,16 @@ fn the_random_cases_cover_the_rules() {
             Change::Pin(_) => "pin",
             Change::Unpin(_) => "unpin",
             Change::Reap => "reap",
+            Change::Approve(_) => "good",
+            Change::Renew(_) => "renew",
+            Change::FallBack(..) => "fall back",
         };
         let (made, refused) = counts.entry(kind).or_default();
         *(if case.end().is_some() { made } else { refused }) += 1;
     }
-    assert_eq!(counts.len(), 5);
+    assert_eq!(counts.len(), 8);
     for (kind, (made, refused)) in counts {
-        assert!(made > 100, "{kind}: {made} were made and {refused} refused");
+        assert!(made > 70, "{kind}: {made} were made and {refused} refused");
     }
 }
 
@@ -296,10 +320,7 @@ fn each_step_fails_with_each_error_and_the_next_run_works() {
 fn what_was_done_is_not_done_twice() {
     for seed in 30_000..31_000 {
         let case = Case::random(seed);
-        let (Some(end), Change::Add(_) | Change::Pin(_) | Change::Unpin(_) | Change::Reap) = (case.end(), &case.change)
-        else {
-            continue;
-        };
+        let Some(end) = case.end().filter(|_| !matches!(case.change, Change::Rollback(_))) else { continue };
         let faulty = Faulty::new(&end, Fault::Never);
         case.make(&faulty).unwrap();
         assert_eq!(faulty.steps.get(), 0, "seed {seed}: {:?}", case.change);

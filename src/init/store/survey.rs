@@ -2,11 +2,11 @@
 //! from booting. What could not be read is said apart, since nothing may be removed on such grounds.
 
 use super::files::{Entry, Files, Kind, Look};
-use super::tree;
+use super::{loader, tree};
 use crate::failure::{Cause, Doing, Failure};
 use menagerie::layout::{STATE, parse_number, parse_part};
 use menagerie::listing::{MAX_ARTIFACTS, MAX_RELEASES};
-use menagerie::state::Mark;
+use menagerie::state::Marks;
 use menagerie::{Artifact, Inventory, Layout, Leftover, Listing, Name, Release, ReleaseId, Stored};
 use rustix::io::Errno;
 
@@ -53,7 +53,8 @@ pub fn inventory(files: &impl Files, layout: &Layout, running: Option<ReleaseId>
     let Counts { foreign, surplus, odd_latest, has_releases } = reader.counts;
     (inventory.foreign, inventory.surplus) = (foreign, surplus);
     (inventory.odd_latest, inventory.has_releases) = (odd_latest, has_releases);
-    reader.read_marks(&mut inventory);
+    reader.read_marks(&mut inventory.marks);
+    inventory.loader = loader::state(files);
     reader.read_leftovers(&mut inventory);
     reader.read_artifacts(&mut inventory);
     (inventory, reader.remarks)
@@ -66,6 +67,20 @@ pub fn listing(files: &impl Files, layout: &Layout) -> Result<(Box<Listing>, Rem
     reader.read_latest(&mut listing);
     reader.list_releases(&mut listing)?;
     Ok((listing, reader.remarks))
+}
+
+/// Reads what is remembered of releases, for a boot; what cannot be read is said.
+pub fn marks(files: &impl Files) -> (Box<Marks>, Remarks) {
+    let (layout, mut marks) = (Layout::default(), Box::<Marks>::default());
+    let mut reader = Reader::new(files, &layout);
+    reader.read_marks(&mut marks);
+    (marks, reader.remarks)
+}
+
+/// Whether everything that a release has stands on the disk.
+pub fn is_whole(files: &impl Files, layout: &Layout, release: &Release) -> bool {
+    let stands = |artifact: &Artifact| files.look(&layout.artifact(artifact)).is_ok_and(|look| look.kind == Kind::File);
+    release.artifacts.iter().all(stands)
 }
 
 /// Where `latest` leads.
@@ -183,13 +198,9 @@ impl<'r, F: Files> Reader<'r, F> {
         self.remarks.foreign.push(line);
     }
 
-    fn read_marks(&mut self, inventory: &mut Inventory) {
-        for Entry { name, .. } in self.list_or_say(STATE) {
-            if let Some((mark, id)) = Mark::parse(&name) {
-                inventory.marks.insert(mark, id);
-            }
-        }
-        if inventory.marks.more {
+    fn read_marks(&mut self, marks: &mut Marks) {
+        self.list_or_say(STATE).iter().for_each(|entry| marks.read(&entry.name));
+        if marks.more {
             let state = self.files.show(STATE);
             self.remarks
                 .oddities

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::Disk;
+use menagerie::state::Trial;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -40,6 +41,8 @@ fn a_tree_of_the_predecessor_is_listed_gaps_and_all() {
 
 #[test]
 fn artifacts_marks_and_leftovers_are_read() {
+    const GOOD: &str = "fedcba9876543210";
+    const BAD: &str = "0000000000000bad";
     let root = tree(&[("releases.new/0/x", "../../artifacts/x/1"), ("latest.new", "releases/0")]);
     for (path, content) in [
         ("artifacts/kernel/1", "four"),
@@ -47,6 +50,8 @@ fn artifacts_marks_and_leftovers_are_read() {
         ("config.new/templates/etc/hostname", "web1"),
         ("dock0/state/pinned-0123456789abcdef", ""),
         ("dock0/state/good-fedcba9876543210", ""),
+        ("dock0/state/bad-0000000000000bad", ""),
+        ("dock0/state/trial-0000000000000bad-2", ""),
         ("dock0/state/last-failure", "something else"),
     ] {
         fs::create_dir_all(root.path().join(path).parent().unwrap()).unwrap();
@@ -57,8 +62,11 @@ fn artifacts_marks_and_leftovers_are_read() {
     let artifact = |version: &str| Artifact { name: "kernel".parse().unwrap(), version: version.parse().unwrap() };
     assert_eq!(inventory.stored[..], [Stored { artifact: artifact("1"), size: 4, takes: 4096, mode: 0o644 }]);
     assert_eq!(inventory.leftovers[..], [Leftover::Releases, Leftover::Latest, Leftover::Part(artifact("2"), 4096)]);
-    let protected = |id: &str| inventory.marks.protect(id.parse().unwrap());
-    assert!(protected("0123456789abcdef") && protected("fedcba9876543210") && !protected("0000000000000000"));
+    let protected = |id: &str| inventory.protects(id.parse().unwrap());
+    assert!(protected("0123456789abcdef") && !protected("0000000000000000"));
+    let known = |ids: &[ReleaseId]| ids.iter().map(ReleaseId::to_string).collect::<Vec<_>>();
+    assert_eq!((known(&inventory.marks.good), known(&inventory.marks.bad)), (vec![GOOD.into()], vec![BAD.into()]));
+    assert_eq!(inventory.marks.trials[..], [Trial { id: BAD.parse().unwrap(), left: 2 }]);
     assert!(!inventory.has_releases);
 }
 

@@ -328,6 +328,7 @@ fn programs_read_json() {
         list["releases"][1],
         serde_json::json!({
             "number": 1, "id": "51e4a8e46761a96d", "complete": true, "running": false, "pinned": false, "good": true,
+            "bad": false,
             "artifacts": [
                 {"name": "kernel", "version": "6.12", "size": 8}, {"name": "vm_root", "version": "1", "size": 8}
             ],

@@ -1,0 +1,90 @@
+//! `menagerie reboot`: a running VM boots its newest release, without the firmware and the boot loader where that can be.
+//!
+//! The system's own init ends what runs. systemd can end it with kexec; any other init is asked for a reboot if it has to be a
+//! real one, and else everything is ended here: nobody else would start a loaded kernel.
+
+use super::words::Way;
+use super::{Options, complain, running, take_stock};
+use crate::failure::{Cause, Doing, Failure};
+use crate::kexec;
+use crate::store::Disk;
+use crate::sys;
+use menagerie::{Inventory, Release};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Stands where systemd is the init (sd_booted(3)).
+const SYSTEMD: &str = "/run/systemd/system";
+/// What other inits have.
+const REBOOT: &str = "/sbin/reboot";
+/// How long programs have to end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Reboots, and says how.
+pub fn reboot(disk: &Disk, way: Way, options: &Options) -> Result<(), Failure> {
+    let is_systemd = Path::new(SYSTEMD).exists();
+    let loaded = match way {
+        Way::Cold => false,
+        Way::Quick => match load(disk, options) {
+            Ok(()) => true,
+            Err(failure) => {
+                complain(format_args!("{failure}: rebooting through firmware and boot loader instead"));
+                false
+            }
+        },
+    };
+    match (loaded, is_systemd) {
+        (true, true) => call("systemctl", &["kexec"]),
+        (true, false) => end_everything(disk),
+        (false, true) => call("systemctl", &["reboot"]),
+        (false, false) => call(REBOOT, &[]),
+    }
+}
+
+/// Loads the kernel of the release that is next.
+fn load(disk: &Disk, options: &Options) -> Result<(), Failure> {
+    let inventory = take_stock(disk, options)?;
+    let next = next(&inventory)?;
+    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
+    kexec::load(disk, next, &wire::cmdline::for_newest(&line))?;
+    let again = if running(disk)? == Some(next.id()) { " again" } else { "" };
+    complain(format_args!("starting release {}{again} by kexec: {next}", next.id()));
+    Ok(())
+}
+
+fn next(inventory: &Inventory) -> Result<&Release, Failure> {
+    let next = inventory.listing.latest.and_then(|number| inventory.listing.release(number));
+    let next = next.ok_or_else(|| Failure::new("latest leads to no release"))?;
+    match inventory.missing(next) {
+        Some(artifact) => {
+            Err(Failure::new(format!("release {} is incomplete: its {artifact} is not there", next.number)))
+        }
+        None => Ok(next),
+    }
+}
+
+fn call(program: &str, words: &[&str]) -> Result<(), Failure> {
+    let doing = || format!("calling {program} {}", words.join(" "));
+    let status = Command::new(program).args(words).status().doing(doing)?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{}: it failed ({status})", doing()))) }
+}
+
+/// Ends all programs and starts what was loaded.
+fn end_everything(disk: &Disk) -> Result<(), Failure> {
+    complain("ending all programs");
+    // The terminal that this was called from goes with them.
+    sys::ignore_hangups();
+    let all_but_init_and_us = Pid::from_raw(-1);
+    for (signal, grace) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, Duration::ZERO)] {
+        if let Err(error) = kill(all_but_init_and_us, signal) {
+            complain(format_args!("ending all programs: {}", error.words()));
+        }
+        sleep(grace);
+    }
+    let Err(failure) = kexec::start(disk);
+    Err(failure)
+}

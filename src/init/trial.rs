@@ -1,0 +1,200 @@
+//! The trial of a release, as a boot goes through it: which one is taken, the way back from a bad one, and the try that it costs.
+//!
+//! The rules are [`menagerie::trial`]'s; here they are carried out. What cannot be written down is said, and the boot goes on: a
+//! boot partition that has become read-only boots what it holds.
+
+use crate::failure::{Doing, Failure};
+use crate::install::read_settings;
+use crate::log::{alarm, note, say};
+use crate::store::change::{self, Change, Consent, Terms};
+use crate::store::supply::Local;
+use crate::store::{Disk, Lock, loader, survey, trials};
+use crate::{kexec, rescue};
+use menagerie::state::{Marks, Trial};
+use menagerie::trial::{Cost, Why, judge};
+use menagerie::{Entry, Layout, Listing, Policy, Release, ReleaseId, Selection, Verdict};
+use std::convert::Infallible;
+use std::io;
+
+/// What is booted, and what that costs.
+pub struct Taken {
+    /// The releases, as they stand now.
+    pub listing: Box<Listing>,
+    /// Which of them.
+    pub release: Selection,
+    /// What is written down before the root takes over.
+    pub debt: Debt,
+}
+
+/// What a boot owes to the records of its release.
+pub struct Debt {
+    /// The try, and when it is spent.
+    spends: Option<(Try, Cost)>,
+    /// How often the boot loader may start the newest release from now on: its kernel has come this far. Where somebody chose
+    /// another one, nothing is known of that.
+    starts: Option<Option<u8>>,
+}
+
+/// One try of a release.
+#[derive(Clone, Copy, Debug)]
+pub struct Try {
+    before: Option<Trial>,
+    spent: Trial,
+}
+
+impl Debt {
+    /// Nothing is owed: somebody chose what is booted.
+    pub const NONE: Debt = Debt { spends: None, starts: None };
+}
+
+/// Which release is booted. It does not come back where that has a kernel of its own to be started.
+pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry) -> Result<Taken, Failure> {
+    let (marks, remarks) = survey::marks(disk);
+    remarks.all().for_each(|remark| note!("{remark}"));
+    let tries = tries(disk, &listing, &marks);
+    let mut is_whole = |release: &Release| survey::is_whole(disk, &Layout::default(), release);
+    let verdict = judge(&listing, &marks, entry, tries, &mut is_whole);
+    let asked = |release: &Release| Selection::Number(release.number);
+    let (release, debt) = match verdict.map_err(|impossible| Failure::new(impossible.to_string()))? {
+        Verdict::Boot(release) => {
+            if let Entry::Instead(number) = entry {
+                alarm!("the boot loader could not start the newest release: it has started release {number}");
+            }
+            let chosen = matches!(entry, Entry::Asked(Selection::Number(_)));
+            (asked(release), Debt { spends: None, starts: (!chosen).then_some(None) })
+        }
+        Verdict::Try { release, spent, cost } => {
+            let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
+            say!(
+                "release {} is on trial: {} {of} are left after this one (menagerie good ends it)",
+                release.id(),
+                spent.left
+            );
+            let one = Try { before: marks.trial(spent.id), spent };
+            rescue::owe(disk, one)?;
+            (asked(release), Debt { spends: Some((one, cost)), starts: Some(Some(tries)) })
+        }
+        Verdict::FallBack { from, to, why } => {
+            let (from, to) = (from.clone(), to.clone());
+            let why = match why {
+                Why::OutOfTries => "is out of tries and counts as bad",
+                Why::NeverStarted => "never came up and counts as bad",
+                Why::Bad => "is bad",
+            };
+            let failure = Failure::new(format!("release {} ({from}) {why}", from.id()));
+            rescue::go_on(&failure, &format!("falling back to release {} ({to})", to.id()));
+            return match move_to(disk, listing, entry, Some(from.id()), &to)? {
+                // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
+                (listing, Selection::Latest) => choose(disk, listing, Entry::Asked(Selection::Latest)),
+                (listing, release) => Ok(Taken { listing, release, debt: Debt::NONE }),
+            };
+        }
+        Verdict::BeginAnew(release) => {
+            let release = release.clone();
+            alarm!("no release is left that is good, or not bad: release {} ({release}) begins anew", release.id());
+            let (listing, release) = move_to(disk, listing, entry, None, &release)?;
+            return Ok(Taken { listing, release, debt: Debt { spends: None, starts: Some(None) } });
+        }
+    };
+    Ok(Taken { listing, release, debt })
+}
+
+/// How many tries a release has. Nobody is asked where the newest one is good.
+fn tries(disk: &Disk, listing: &Listing, marks: &Marks) -> u8 {
+    let newest = listing.latest.and_then(|number| listing.release(number));
+    if newest.is_none_or(|newest| marks.is_good(newest.id())) {
+        return Policy::default().tries;
+    }
+    read_settings(disk).map_or_else(
+        |failure| {
+            note!("{failure}");
+            Policy::default().tries
+        },
+        |settings| settings.tries,
+    )
+}
+
+/// Lets a release take the first place, and starts its kernel if another one runs. Where the releases cannot be changed it is booted
+/// from where it stands.
+fn move_to(
+    disk: &Disk,
+    listing: Box<Listing>,
+    entry: Entry,
+    bad: Option<ReleaseId>,
+    to: &Release,
+) -> Result<(Box<Listing>, Selection), Failure> {
+    let started = match entry {
+        Entry::Instead(number) | Entry::Asked(Selection::Number(number)) => listing.release(number),
+        Entry::Asked(Selection::Latest) => listing.latest.and_then(|number| listing.release(number)),
+    };
+    let fits = started.is_none_or(|started| kexec::is_same_kernel(started, to));
+    let turned = turn(disk, bad, to.id());
+    if let Err(failure) = &turned {
+        alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
+    }
+    if !fits {
+        let Err(failure) = start_kernel(disk, to, turned.is_ok());
+        match turned {
+            Ok(()) => rescue::leave(&format!("{failure}; the boot loader starts it instead")),
+            Err(_) => return Err(failure),
+        }
+    }
+    match turned {
+        Ok(()) => Ok((survey::listing(disk, &Layout::default())?.0, Selection::Latest)),
+        Err(_) => Ok((listing, Selection::Number(to.number))),
+    }
+}
+
+fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId) -> Result<(), Failure> {
+    if !disk.lock(Lock::ToChange)? {
+        return Err(Failure::new("falling back: somebody else is changing the boot partition"));
+    }
+    let none = |_: &menagerie::Artifact| -> io::Result<_> { Err(io::ErrorKind::NotFound.into()) };
+    let (layout, supply) = (Layout::default(), Local(&none));
+    let policy = Policy {
+        tries: read_settings(disk).map_or(Policy::default().tries, |settings| settings.tries),
+        ..Policy::default()
+    };
+    let terms = Terms { layout: &layout, policy, running: None, supply: &supply };
+    let made = change::make(disk, &terms, &Change::FallBack(bad, to), &mut |_, _, _| Consent::Given, &mut |_| {});
+    match made {
+        Err(change::Unmade::Nothing(failure)) => Err(failure),
+        Err(change::Unmade::Uncleared(failure)) => {
+            note!("fallen back, but not all of it could be cleared away: {failure}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn start_kernel(disk: &Disk, to: &Release, is_newest: bool) -> Result<Infallible, Failure> {
+    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
+    let mut line = wire::cmdline::for_newest(&line).to_vec();
+    if !is_newest {
+        line.extend_from_slice(format!(" dock0.release={}", to.number).as_bytes());
+    }
+    kexec::load(disk, to, &line)?;
+    say!("starting the kernel of release {} ({to})", to.id());
+    kexec::start(disk)
+}
+
+/// Writes down what a boot owes, before the root takes over.
+pub fn settle(disk: &Disk, debt: &Debt) {
+    if let Some((one, Cost::EveryBoot)) = debt.spends {
+        // From here on it is spent, whatever else goes wrong.
+        rescue::owe_nothing();
+        if let Err(failure) = trials::spend(disk, one.before, one.spent) {
+            alarm!("{failure}: this boot is not counted");
+        }
+    }
+    if let Some(starts) = debt.starts
+        && let Err(failure) = loader::set(disk, starts)
+    {
+        alarm!("{failure}: the boot loader counts this boot as one that never came up");
+    }
+}
+
+/// Spends a try of a boot that has failed.
+pub fn spend(disk: &Disk, one: Try) -> Result<(), Failure> {
+    trials::spend(disk, one.before, one.spent)
+}

@@ -1,0 +1,170 @@
+//! Kernels that never come as far as the boot partition: both boot loaders count, and start the release before.
+
+use anyhow::{Context, Result, ensure};
+use boot_tests::boot::DEADLINE;
+use boot_tests::partition::DiskFile;
+use boot_tests::{Boot, Root};
+use dock0::disk::Disk;
+use dock0::image::Format;
+use dock0::menu::Menu;
+use dock0::origin::Origin;
+use dock0::output::Existing;
+use dock0::release::ArtifactFile;
+use menagerie::Artifact;
+use probe::Facts;
+use qemu::Report;
+use std::fs;
+
+const SIZE: u64 = 64 << 20;
+/// How Linux was started; 208 and above is kexec.
+const LOADER: &str = "/proc/sys/kernel/bootloader_type";
+
+/// A disk as an operator makes it, with menagerie in its root.
+fn disk() -> Result<DiskFile> {
+    let artifact = |name: &str, file| ArtifactFile {
+        artifact: Artifact { name: name.parse().expect("a name"), version: "1".parse().expect("a version") },
+        file,
+    };
+    let root = Root::with_menagerie("old")?.pack(Format::Erofs)?;
+    let artifacts = vec![
+        artifact("kernel", boot_tests::kernel()),
+        artifact("initrd", boot_tests::initrd()),
+        artifact("vm_root", root.path.clone()),
+    ];
+    let extra = format!("dock0.rescue=reboot:0 probe.read={LOADER} probe.run=/bin/busybox,sh,/dev/vda");
+    let menu = Menu { timeout: 0, extra, ..Menu::default() };
+    let disk = DiskFile::blank(0)?;
+    fs::remove_file(&disk.path)?;
+    Disk { artifacts, config: None, origin: Origin::default(), size: SIZE, menu }
+        .write(&disk.path, Existing::Refuse)?;
+    Ok(disk)
+}
+
+/// Boots once through a boot loader, with this script run in the root: it stands on a disk of its own.
+fn boot(way: &qemu::Boot, disk: &DiskFile, script: &str) -> Result<(Facts, Report)> {
+    let second = DiskFile::blank(0)?;
+    let mut script = script.as_bytes().to_vec();
+    script.resize(4096, b'\n');
+    fs::write(&second.path, script)?;
+    Boot::from(way.clone()).scsi(disk).blk(&second).to_done()
+}
+
+fn ways() -> Result<[qemu::Boot; 2]> {
+    Ok([qemu::Boot::grub2()?, qemu::Boot::grub_legacy()?])
+}
+
+fn said(facts: &Facts) -> Result<&str> {
+    let ran = facts.ran.first().context("the script did not run")?;
+    ensure!(ran.code == Some(0), "{ran:?}");
+    Ok(&ran.out)
+}
+
+/// Release 0 is good; the new one has half an initrd, with which its kernel panics.
+const INSTALL: &str = "set -e
+cd /run/vm/bootmnt
+/sbin/menagerie good
+busybox head -c 300000 artifacts/initrd/1 > /run/half
+/sbin/menagerie add kernel=1 vm_root=1 initrd=half@/run/half
+";
+
+#[test]
+fn a_kernel_that_panics_is_started_three_times() -> Result<()> {
+    for way in ways()? {
+        let disk = disk()?;
+        said(&boot(&way, &disk, INSTALL)?.0)?;
+        for _ in 0..3 {
+            let mut vm = Boot::from(way.clone()).scsi(&disk).start()?;
+            vm.wait_for("Kernel panic", DEADLINE)?;
+        }
+        let (facts, report) = boot(&way, &disk, "/sbin/menagerie status")?;
+        for word in ["dock0.release=1 ", "dock0.fallback"] {
+            ensure!(facts.cmdline.contains(word), "{word}: {}", facts.cmdline);
+        }
+        ensure!(report.console.contains("never came up and counts as bad"), "{}", report.console);
+        ensure!(said(&facts)?.contains("running        release 0, "), "{:?}", facts.ran);
+        // From then on there is nothing to fall back from.
+        for _ in 0..4 {
+            let (facts, report) = boot(&way, &disk, "")?;
+            ensure!(facts.cmdline.contains("dock0.release=latest"), "{}", facts.cmdline);
+            ensure!(!report.console.contains("bad"), "{}", report.console);
+        }
+    }
+    Ok(())
+}
+
+/// The count is set back by each boot that comes up, and nothing counts once the release is good.
+#[test]
+fn a_kernel_that_comes_up_is_not_counted_out() -> Result<()> {
+    for way in ways()? {
+        let disk = disk()?;
+        let install = INSTALL.replace("head -c 300000", "cat");
+        said(&boot(&way, &disk, &install)?.0)?;
+        for (script, runs) in
+            [("", "latest"), ("", "latest"), ("/sbin/menagerie good", "latest"), ("", "latest"), ("", "latest")]
+        {
+            let (facts, _) = boot(&way, &disk, script)?;
+            ensure!(facts.cmdline.contains(&format!("dock0.release={runs}")), "{}", facts.cmdline);
+        }
+        let (facts, _) = boot(&way, &disk, "/sbin/menagerie status")?;
+        let status = said(&facts)?;
+        ensure!(status.contains("running        release 0, ") && status.contains("initrd half"), "{status}");
+    }
+    Ok(())
+}
+
+/// Out of tries after its root came up: by then the wrong kernel runs, and kexec brings the right one.
+#[test]
+fn a_release_that_falls_back_brings_its_own_kernel() -> Result<()> {
+    for way in ways()? {
+        let disk = disk()?;
+        let install = "set -e
+cd /run/vm/bootmnt
+/sbin/menagerie good
+/sbin/menagerie add kernel=2@artifacts/kernel/1 vm_root=1 initrd=1
+";
+        said(&boot(&way, &disk, install)?.0)?;
+        for _ in 0..3 {
+            let (facts, _) = boot(&way, &disk, "/sbin/menagerie status")?;
+            ensure!(said(&facts)?.contains("kernel 2"), "{:?}", facts.ran);
+            ensure!(!is_kexec(&facts)?, "{:?}", facts.read);
+        }
+        let (facts, report) = boot(&way, &disk, "/sbin/menagerie good; /sbin/menagerie status")?;
+        ensure!(report.console.contains("is out of tries and counts as bad"), "{}", report.console);
+        ensure!(report.console.contains("starting the kernel of release "), "{}", report.console);
+        ensure!(is_kexec(&facts)?, "{:?}", facts.read);
+        ensure!(!facts.cmdline.contains("dock0.release"), "{}", facts.cmdline);
+        let running = said(&facts)?.lines().find(|line| line.starts_with("running ")).unwrap_or_default().to_string();
+        ensure!(running.contains("release 0, ") && running.contains("kernel 1"), "{running}");
+        let (facts, _) = boot(&way, &disk, "/sbin/menagerie status")?;
+        ensure!(!is_kexec(&facts)? && said(&facts)?.contains(&running), "a cold boot has the same: {:?}", facts.ran);
+    }
+    Ok(())
+}
+
+/// A release that only kexec has started has not shown that it can start by itself: it is good after a real boot.
+#[test]
+fn a_running_vm_reboots_into_the_next_release_without_the_boot_loader() -> Result<()> {
+    let (way, disk) = (qemu::Boot::grub2()?, disk()?);
+    let script = "set -e
+cd /run/vm/bootmnt
+case $(cat /proc/sys/kernel/bootloader_type) in
+2??) exec /sbin/menagerie good;;
+esac
+/sbin/menagerie good
+/sbin/menagerie add kernel=2@artifacts/kernel/1 vm_root=1 initrd=1
+exec /sbin/menagerie reboot
+";
+    let (facts, report) = boot(&way, &disk, script)?;
+    ensure!(report.console.contains("kexec_core: Starting new kernel"), "{}", report.console);
+    ensure!(is_kexec(&facts)?, "{:?}", facts.read);
+    ensure!(said(&facts)?.contains("kernel 2, vm_root 1 works, but was started by kexec"), "{:?}", facts.ran);
+    let (facts, _) = boot(&way, &disk, "/sbin/menagerie status; /sbin/menagerie good")?;
+    ensure!(said(&facts)?.contains("on trial       the next one has 2 of 3 tries left"), "{:?}", facts.ran);
+    ensure!(said(&facts)?.ends_with("kernel 2, vm_root 1 is good\n"), "{:?}", facts.ran);
+    Ok(())
+}
+
+fn is_kexec(facts: &Facts) -> Result<bool> {
+    let kind: u32 = facts.read[LOADER].text.trim().parse().context("a number")?;
+    Ok(kind >= 208)
+}

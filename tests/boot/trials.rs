@@ -1,0 +1,190 @@
+//! Trials, as real boots go through them: a new release proves itself, or the last good one takes its place again.
+
+use anyhow::{Context, Result, ensure};
+use boot_tests::boot::DEADLINE;
+use boot_tests::partition::DiskFile;
+use boot_tests::{Boot, Partition, Root};
+use dock0::image::Format;
+use menagerie::{Artifact, ReleaseId};
+use probe::Facts;
+
+const NAME: &str = "probe.read=/etc/name";
+
+/// The id of a release of nothing but a root.
+fn id(version: &str) -> ReleaseId {
+    ReleaseId::of(&[Artifact {
+        name: "vm_root".parse().expect("a name"),
+        version: version.parse().expect("a version"),
+    }])
+}
+
+fn name(facts: &Facts) -> &str {
+    &facts.read["/etc/name"].text
+}
+
+/// A new release 0 with this root, and an old one.
+fn two_releases(new: &Root) -> Result<Partition> {
+    let partition = Partition::empty()?.latest()?.release(0, &new.pack(Format::Erofs)?)?;
+    partition.release(1, &Root::with_menagerie("old")?.pack(Format::Erofs)?)
+}
+
+/// The same, and the old one was called good.
+fn on_trial(new: &Root) -> Result<Partition> {
+    two_releases(new)?.file(&format!("dock0/state/good-{}", id("r1")), b"")
+}
+
+fn state(disk: &DiskFile) -> Result<Vec<String>> {
+    disk.names("/dock0/state")
+}
+
+/// Each of these uses its three tries up, and the old release takes its place: for good.
+#[test]
+fn a_release_that_never_proves_itself_gives_way_to_the_last_good_one() -> Result<()> {
+    let silent = Root::with_menagerie("new")?;
+    let without_init = Root::empty()?.file("etc/name", b"new", 0o644)?;
+    let ends = Root::with_menagerie("new")?.file("sbin/init", b"#!/bin/busybox true\n", 0o755)?;
+    for (what, root, how) in [
+        ("nobody says good", silent, Some("reached")),
+        ("no init", without_init, None),
+        ("init ends", ends, Some("Attempted to kill init")),
+    ] {
+        let disk = on_trial(&root)?.disk()?;
+        for left in [2, 1, 0] {
+            let boot = Boot::kernel(NAME).scsi(&disk);
+            let console = match how {
+                Some("reached") => {
+                    let (facts, report) = boot.to_done()?;
+                    assert_eq!(name(&facts), "new", "{what}");
+                    report.console
+                }
+                Some(sign) => {
+                    let mut vm = boot.start()?;
+                    vm.wait_for(sign, DEADLINE)?;
+                    vm.console()
+                }
+                None => boot.to_rescue("looking for /sbin/init in the root: no such file or directory")?,
+            };
+            let said = format!("release {} is on trial: {left} boots are left after this one", id("r0"));
+            ensure!(console.contains(&said), "{what}, {said}: {console}");
+            assert!(state(&disk)?.contains(&format!("trial-{}-{left}", id("r0"))), "{what}: {:?}", state(&disk)?);
+        }
+        let (facts, report) = Boot::kernel(NAME).scsi(&disk).to_done()?;
+        assert_eq!(name(&facts), "old", "{what}");
+        let said = format!("release {} (vm_root r0) is out of tries and counts as bad", id("r0"));
+        ensure!(report.console.contains(&said), "{what}: {}", report.console);
+        assert_eq!(
+            state(&disk)?,
+            [
+                format!("bad-{}", id("r0")),
+                format!("good-{}", id("r1")),
+                "last-failure".into(),
+                format!("trial-{}-0", id("r0"))
+            ],
+            "{what}"
+        );
+        // And so it stays; nothing is counted any more.
+        for _ in 0..2 {
+            let (facts, report) = Boot::kernel(NAME).scsi(&disk).to_done()?;
+            assert_eq!(name(&facts), "old", "{what}");
+            assert!(!report.console.contains("trial"), "{what}: {}", report.console);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_release_that_is_called_good_is_booted_as_often_as_it_comes() -> Result<()> {
+    let disk = on_trial(&Root::with_menagerie("new")?)?.disk()?;
+    let run = |words: &str| Boot::kernel(&format!("{NAME} {words}")).scsi(&disk).facts();
+    run("")?;
+    let facts = run("probe.run=/sbin/menagerie,good probe.run=/sbin/menagerie,status")?;
+    let said = format!("release 0, {}: vm_root r0 is good\n", id("r0"));
+    assert_eq!((facts.ran[0].code, &facts.ran[0].out), (Some(0), &said), "{:?}", facts.ran);
+    ensure!(facts.ran[1].out.contains(&format!("good           release 0, {}", id("r0"))), "{:?}", facts.ran[1]);
+    ensure!(!facts.ran[1].out.contains("on trial"), "{:?}", facts.ran[1]);
+    let mut both_good = [format!("good-{}", id("r0")), format!("good-{}", id("r1"))];
+    both_good.sort();
+    assert_eq!(state(&disk)?, both_good);
+    // Ten power cuts right after the root has taken over.
+    for _ in 0..10 {
+        let mut vm = Boot::kernel(&format!("{NAME} probe.run=/bin/busybox,sleep,60")).scsi(&disk).start()?;
+        vm.wait_for("dock0: handing over to /sbin/init", DEADLINE)?;
+    }
+    assert_eq!(name(&run("")?), "new");
+    assert_eq!(state(&disk)?, both_good);
+    Ok(())
+}
+
+/// What is left where nothing is good and nothing whole: it begins anew, and is said.
+#[test]
+fn where_every_release_is_bad_the_newest_one_boots() -> Result<()> {
+    let bad = |version| format!("dock0/state/bad-{}", id(version));
+    let disk = two_releases(&Root::with_menagerie("new")?)?.file(&bad("r0"), b"")?.file(&bad("r1"), b"")?.disk()?;
+    let (facts, report) = Boot::kernel(NAME).scsi(&disk).to_done()?;
+    assert_eq!(name(&facts), "new");
+    let said = format!("no release is left that is good, or not bad: release {} (vm_root r0) begins anew", id("r0"));
+    ensure!(report.console.contains(&said), "{}", report.console);
+    Ok(())
+}
+
+/// Nobody has ever called anything good: silence means nothing, but failing does.
+#[test]
+fn without_a_good_release_only_failures_count() -> Result<()> {
+    let disk = two_releases(&Root::with_probe("new")?)?.disk()?;
+    for _ in 0..5 {
+        assert_eq!(name(&Boot::kernel(NAME).scsi(&disk).facts()?), "new");
+    }
+    let disk = two_releases(&Root::empty()?.file("etc/name", b"new", 0o644)?)?.disk()?;
+    for _ in 0..3 {
+        Boot::kernel(NAME).scsi(&disk).to_rescue("looking for /sbin/init in the root: no such file or directory")?;
+    }
+    assert_eq!(name(&Boot::kernel(NAME).scsi(&disk).facts()?), "old");
+    Ok(())
+}
+
+/// An error makes the kernel mount the boot partition read-only while the releases are listed. What cannot be written down is said,
+/// and the boot goes on: with the new release, or with the old one where the new one is out of tries.
+#[test]
+fn a_disk_that_an_error_made_read_only_boots_and_says_so() -> Result<()> {
+    for (left, boots, said) in [
+        (1, "new", "read-only file system: this boot is not counted"),
+        (0, "old", "read-only file system: the releases stay as they are, and release 1 is booted"),
+    ] {
+        let disk = on_trial(&Root::with_menagerie("new")?)?
+            .file(&format!("dock0/state/trial-{}-{left}", id("r0")), b"")?
+            .link("releases/5/vm_root", "../../artifacts/vm_root/r0")?
+            .disk()?;
+        let block: u64 = disk.debugfs("blocks /releases/5")?.trim().parse().context("the directory has one block")?;
+        disk.overwrite(block * 4096, &[0xff; 64])?;
+        let (facts, report) = Boot::kernel(NAME).scsi(&disk).to_done()?;
+        assert_eq!(name(&facts), boots, "{}", report.console);
+        ensure!(report.console.contains(said), "{said}: {}", report.console);
+    }
+    Ok(())
+}
+
+/// Installed while the one before is still on trial: the way back leads to the one that was called good.
+#[test]
+fn the_way_back_passes_over_a_release_that_was_never_good() -> Result<()> {
+    let disk = on_trial(&Root::with_menagerie("new")?)?.disk()?;
+    let add = "probe.run=/sbin/menagerie,add,vm_root=r9@/run/vm/bootmnt/artifacts/vm_root/r0";
+    let facts = Boot::kernel(&format!("{NAME} {add}")).scsi(&disk).facts()?;
+    assert_eq!(facts.ran[0].code, Some(0), "{:?}", facts.ran[0]);
+    for _ in 0..3 {
+        assert_eq!(name(&Boot::kernel(NAME).scsi(&disk).facts()?), "new");
+    }
+    let facts = Boot::kernel(&format!("{NAME} probe.run=/sbin/menagerie,status,--json")).scsi(&disk).facts()?;
+    assert_eq!(name(&facts), "old");
+    let status: serde_json::Value = serde_json::from_str(&facts.ran[0].out).context("status")?;
+    assert_eq!(status["bad"], serde_json::json!([id("r9").to_string()]));
+    assert_eq!(status["running"], id("r1").to_string());
+    // The bad one is not taken again, unless it is forced.
+    let again = "probe.run=/sbin/menagerie,rollback,1 probe.run=/sbin/menagerie,rollback,1,--force";
+    let facts = Boot::kernel(again).scsi(&disk).facts()?;
+    let refused =
+        format!("menagerie: release {} is bad: it was tried and failed; --force takes it all the same\n", id("r9"));
+    assert!(facts.ran[0].err.starts_with(&refused[..refused.len() - 1]), "{:?}", facts.ran[0]);
+    assert_eq!(facts.ran[1].code, Some(0), "{:?}", facts.ran[1]);
+    assert_eq!(state(&disk)?, [format!("good-{}", id("r1")), "last-failure".into(), format!("trial-{}-2", id("r0"))]);
+    Ok(())
+}
