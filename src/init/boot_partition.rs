@@ -1,9 +1,10 @@
 //! The boot partition: mounting it, reading which releases stand on it, and opening the image that is wanted.
 
 use crate::again;
+use crate::boots::{self, Outcome};
 use crate::config;
 use crate::device::{Content, Device};
-use crate::failure::{Doing, Failure};
+use crate::failure::{Cause, Doing, Failure};
 use crate::image::Image;
 use crate::install::read_settings;
 use crate::kernel_fs::{c_string, make_directory};
@@ -56,6 +57,14 @@ impl BootPartition {
         Disk::open(&self.mounted_on)
     }
 
+    /// Writes down that this boot has come to its end.
+    pub fn write_down_boot(&self) {
+        let written = fs::File::open(&self.mounted_on).and_then(|root| boots::write_down(root, Outcome::HandedOver));
+        if let Err(error) = written {
+            note!("writing this boot down: {}", error.words());
+        }
+    }
+
     /// Whether the newest release is wanted, has no `vm_root` or is not there at all, and the settings say where to get one.
     /// A partition that can boot touches no network.
     pub fn wants_install(&self, listing: &Listing, entry: Entry) -> Result<bool, Failure> {
@@ -73,6 +82,7 @@ impl BootPartition {
         let (release, root) =
             menagerie::select(listing, wanted).map_err(|impossible| Failure::new(impossible.to_string()))?;
         say!("release {} of {}: {release}", release.number, listing.releases().len());
+        boots::boots(release);
         let artifact = Layout::default().artifact(root);
         let path = Path::new(artifact.as_str());
         if !Path::new(&self.mounted_on).join(path).exists() {

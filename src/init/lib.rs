@@ -5,6 +5,7 @@
 pub mod admit;
 pub mod again;
 pub mod boot_partition;
+pub mod boots;
 pub mod child_process;
 pub mod command;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod role;
 pub mod sandbox;
 pub mod scratch;
 pub mod shell;
+pub mod state_file;
 pub mod stopwatch;
 pub mod store;
 pub mod sys;

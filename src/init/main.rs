@@ -7,11 +7,10 @@
 use init::boot_partition::BootPartition;
 use init::failure::Failure;
 use init::role::Role;
-use init::stopwatch::Stopwatch;
 use init::trial::{self, Debt};
 use init::{
     command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
-    scratch, shell,
+    scratch, shell, stopwatch,
 };
 use menagerie::{Entry, Listing, Selection, newest_with_root};
 use std::convert::Infallible;
@@ -41,11 +40,11 @@ fn main() -> ExitCode {
 }
 
 fn boot() -> Result<Infallible, Failure> {
-    let mut clock = Stopwatch::start();
+    stopwatch::start();
 
     handover::require_initrd()?;
     kernel_fs::mount_all()?;
-    clock.lap("kernel file systems");
+    stopwatch::lap("kernel file systems");
 
     let orders = orders::read()?;
     let places = places::create(&orders.basepath)?;
@@ -53,13 +52,13 @@ fn boot() -> Result<Infallible, Failure> {
         shell::open_before_the_root();
     }
     rescue::come_after(orders.deadline + 2 * orders.wait)?;
-    clock.lap("orders");
+    stopwatch::lap("orders");
 
     let disk = device::wait_for(&orders.root, orders.wait)?;
-    clock.lap("disk");
+    stopwatch::lap("disk");
 
     let partition = BootPartition::mount(&disk, &places)?;
-    clock.lap("boot partition");
+    stopwatch::lap("boot partition");
 
     if let Some(drill) = orders.drill {
         orders::hold_drill(drill)?;
@@ -75,10 +74,10 @@ fn boot() -> Result<Infallible, Failure> {
             partition.image_of(&taken.listing, taken.release, &places)?
         }
     };
-    clock.lap("release");
+    stopwatch::lap("release");
 
     image.mount_root(&places)?;
-    clock.lap("root image");
+    stopwatch::lap("root image");
 
     match &orders.cowspace {
         Some(device) => {
@@ -87,23 +86,24 @@ fn boot() -> Result<Infallible, Failure> {
         }
         None => scratch::in_memory(&places)?,
     }
-    clock.lap("scratch layer");
+    stopwatch::lap("scratch layer");
 
     let config = match partition.waits_for_config(orders.config)? {
         true => partition.receive_config(orders.config, &image, &places)?,
         false => partition.config(orders.config, &places)?,
     };
-    clock.lap("configuration");
+    stopwatch::lap("configuration");
 
     overlay::mount(&places, config)?;
-    clock.lap("overlay");
+    stopwatch::lap("overlay");
 
     handover::check_init(&places.new_root, &orders.init)?;
     trial::settle(&partition.disk()?, &debt);
     handover::switch_root(&places)?;
-    clock.lap("switch");
+    stopwatch::lap("switch");
 
-    clock.report(&orders.init);
+    stopwatch::report(&orders.init);
+    partition.write_down_boot();
     handover::exec(&orders.init)
 }
 

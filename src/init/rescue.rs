@@ -4,19 +4,19 @@
 //! is told to it beforehand, in statics.
 
 use crate::again::{self, Anew};
+use crate::boots::{self, Outcome};
 use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
 use crate::shell;
+use crate::state_file::{self, Hurry};
 use crate::store::{Disk, Files};
 use crate::trial::{self, Try};
 use menagerie::layout;
-use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
+use rustix::fs;
 use rustix::system::RebootCommand;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
@@ -27,8 +27,6 @@ use wire::cmdline::{RESCUE_SECONDS, RescuePolicy};
 const LAST_FAILURE: &str = "last-failure";
 /// The longest sentence that is read again, in bytes.
 const MAX_FAILURE: u64 = 4096;
-/// The same before it is whole.
-const UNFINISHED: &str = "last-failure.new";
 /// How long a disk may take over the record, or over its last writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the countdown is said, in seconds.
@@ -113,6 +111,7 @@ pub fn rescue(failure: &Failure) -> ! {
     begin_anew_if_shut_down();
     write_down(failure);
     spend_try();
+    write_boot_down();
     match POLICY.get().copied().unwrap_or_default() {
         RescuePolicy::Reboot { seconds } => count_down_and_reboot(seconds),
         RescuePolicy::Shell if shell::is_there() => {
@@ -158,8 +157,9 @@ fn begin_anew_if_shut_down() {
 
 /// On the boot partition, if there is one by now.
 fn write_down(failure: &Failure) {
-    let Some(boot_partition) = BOOT_PARTITION.get() else { return };
     let sentence = failure.to_string();
+    boots::has_met(&sentence);
+    let Some(boot_partition) = BOOT_PARTITION.get() else { return };
     match within(PATIENCE, move || write_record(boot_partition, &sentence)) {
         Ok(()) => alarm!("written to {}/{LAST_FAILURE} on the boot partition", layout::STATE),
         Err(error) => alarm!("could not write it to {} on the boot partition: {}", layout::STATE, error.words()),
@@ -176,28 +176,16 @@ fn spend_try() {
     }
 }
 
-/// The sentence, in a file of its own beside the old one, then renamed over it: the disk holds one or the other. No link
-/// leads it elsewhere.
 fn write_record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {
-    for directory in Path::new(layout::STATE).ancestors().collect::<Vec<_>>().into_iter().rev().skip(1) {
-        match fs::mkdirat(&boot_partition, directory, Mode::from_raw_mode(0o755)) {
-            Err(Errno::EXIST) => {}
-            made => made?,
-        }
+    state_file::replace(boot_partition, LAST_FAILURE, &format!("{sentence}\n"), Hurry::Now)
+}
+
+/// That this boot has failed, which is of less use than what it has failed of.
+fn write_boot_down() {
+    let Some(boot_partition) = BOOT_PARTITION.get() else { return };
+    if let Err(error) = within(PATIENCE, move || boots::write_down(boot_partition, Outcome::Failed)) {
+        alarm!("this boot is not in the list of boots: {}", error.words());
     }
-    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let state =
-        fs::openat2(&boot_partition, layout::STATE, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), inside)?;
-    match fs::unlinkat(&state, UNFINISHED, AtFlags::empty()) {
-        Err(Errno::NOENT) => {}
-        removed => removed?,
-    }
-    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let mut file = File::from(fs::openat(&state, UNFINISHED, new, Mode::from_raw_mode(0o644))?);
-    file.write_all(format!("{sentence}\n").as_bytes())?;
-    file.sync_all()?;
-    fs::renameat(&state, UNFINISHED, &state, LAST_FAILURE)?;
-    Ok(fs::fsync(&state)?)
 }
 
 /// Does something that waits for a disk, but waits no longer than `patience` for it: a disk may never answer, and the
@@ -267,40 +255,6 @@ fn stand_still() -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn disk() -> (tempfile::TempDir, File) {
-        let disk = tempfile::tempdir().unwrap();
-        let open = File::open(disk.path()).unwrap();
-        (disk, open)
-    }
-
-    #[test]
-    fn the_record_replaces_the_last_one_whole() {
-        let (disk, open) = disk();
-        let read = || std::fs::read_to_string(disk.path().join("dock0/state/last-failure")).unwrap();
-        write_record(&open, "first, and quite a bit longer").unwrap();
-        assert_eq!(read(), "first, and quite a bit longer\n");
-        std::fs::write(disk.path().join("dock0/state/last-failure.new"), "half a").unwrap();
-        write_record(&open, "second").unwrap();
-        assert_eq!(read(), "second\n");
-        assert_eq!(std::fs::read_dir(disk.path().join("dock0/state")).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_record_that_cannot_be_made_is_an_error_and_not_a_panic() {
-        let (disk, open) = disk();
-        std::fs::write(disk.path().join("dock0"), "a file in the way").unwrap();
-        assert_eq!(write_record(&open, "x").unwrap_err().words(), "not a directory");
-    }
-
-    #[test]
-    fn no_link_leads_the_record_elsewhere() {
-        let ((disk, open), (elsewhere, _)) = (disk(), disk());
-        std::os::unix::fs::symlink(elsewhere.path(), disk.path().join("dock0")).unwrap();
-        std::fs::create_dir(elsewhere.path().join("state")).unwrap();
-        assert_eq!(write_record(&open, "x").unwrap_err().words(), "too many levels of symbolic links");
-        assert_eq!(std::fs::read_dir(elsewhere.path().join("state")).unwrap().count(), 0);
-    }
 
     #[test]
     fn a_disk_that_never_answers_is_given_up() {

@@ -3,7 +3,8 @@
 //! The rules are [`menagerie::trial`]'s; here they are carried out. What cannot be written down is said, and the boot goes on: a
 //! boot partition that has become read-only boots what it holds.
 
-use crate::failure::{Doing, Failure};
+use crate::boots::{self, Outcome};
+use crate::failure::{Cause, Doing, Failure};
 use crate::install::read_settings;
 use crate::log::{alarm, note, say};
 use crate::store::change::{self, Change, Consent, Terms};
@@ -175,6 +176,10 @@ fn start_kernel(disk: &Disk, to: &Release, is_newest: bool) -> Result<Infallible
     }
     kexec::load(disk, to, &line)?;
     say!("starting the kernel of release {} ({to})", to.id());
+    boots::boots(to);
+    if let Err(error) = disk.directory().and_then(|root| boots::write_down(root, Outcome::AnotherKernel)) {
+        note!("writing this boot down: {}", error.words());
+    }
     kexec::start(disk)
 }
 

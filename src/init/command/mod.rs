@@ -64,13 +64,14 @@ pub fn run(words: &[&str]) -> ExitCode {
 
 fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
     let disk = Disk::open(&options.root)?;
-    let looks = matches!(verb, Verb::List | Verb::Status | Verb::Verify);
+    let looks = matches!(verb, Verb::List | Verb::Status | Verb::Boots | Verb::Verify);
     if looks && !disk.lock(Lock::ToLook)? {
         complain("another menagerie is changing it just now, so this may be neither the old nor the new");
     }
     match verb {
         Verb::List => report::list(&*take_stock(&disk, options)?, options.form)?,
         Verb::Status => report::status(&disk, &*take_stock(&disk, options)?, options)?,
+        Verb::Boots => report::boots(&disk, options.form)?,
         Verb::Verify => return verify::verify(&disk, options),
         Verb::Change(change) => return change::make(&disk, &change, options),
         Verb::Install(manifest) => return install::install_release(&disk, &manifest, options),

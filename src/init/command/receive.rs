@@ -7,6 +7,7 @@ use super::{complain, running, say};
 use crate::config;
 use crate::failure::Failure;
 use crate::install::read_settings;
+use crate::receive::boot::show_boots;
 use crate::receive::identity;
 use crate::receive::office::VmOffice;
 use crate::receive::parent::Receiver;
@@ -43,6 +44,7 @@ pub fn receive_once(disk: &Disk, options: &Options) -> Result<(), Failure> {
     receiver.set("config", &config::present(disk)?.sha256().unwrap_or_default())?;
     let running = running(disk)?;
     receiver.set("id", &running.map(|id| id.to_string()).unwrap_or_default())?;
+    show_boots(disk, &mut receiver)?;
     let say = |line: &str| complain(line);
     let mut office =
         VmOffice { boot: disk, store: disk, settings: &settings, running, network: None, offer: None, say: &say };

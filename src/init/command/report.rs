@@ -2,12 +2,13 @@
 
 use super::words::{Form, Options};
 use super::{change, say};
+use crate::boots::{self, Boot, Outcome};
 use crate::config::{self, Configuration};
 use crate::failure::{Doing, Failure};
 use crate::rescue;
 use crate::store::{Disk, Files};
 use menagerie::space::{Free, Megabytes};
-use menagerie::{Artifact, Inventory, Release, ReleaseId};
+use menagerie::{Artifact, Inventory, Release, ReleaseId, Timestamp};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -182,6 +183,28 @@ fn tries_left(inventory: &Inventory, release: &Release, tries: u8) -> Option<(u8
     let (id, marks) = (release.id(), &inventory.marks);
     let counted = tries > 0 && !marks.is_good(id) && !marks.is_bad(id);
     counted.then(|| (marks.trial(id).map_or(tries, |trial| trial.left.min(tries)), tries))
+}
+
+/// Prints the last boots, the newest last.
+pub fn boots(disk: &Disk, form: Form) -> Result<(), Failure> {
+    let boots = disk.directory().and_then(boots::read).doing(|| format!("reading the boots of {}", disk.show("")))?;
+    match form {
+        Form::Json => print_json(&boots),
+        Form::Plain => boots.iter().try_for_each(|boot| say(boot_line(boot))),
+    }
+}
+
+fn boot_line(boot: &Boot) -> String {
+    let outcome = match boot.outcome {
+        Outcome::HandedOver => "its root took over",
+        Outcome::AnotherKernel => "starting its kernel",
+        Outcome::Failed => "failed",
+    };
+    let (time, milliseconds) = (Timestamp::from_unix(boot.time), boot.milliseconds);
+    let release = boot.release.as_deref().unwrap_or("no release");
+    let how = if boot.kexec { ", by kexec" } else { "" };
+    let sentence = boot.sentence.as_deref().map(|sentence| format!(": {sentence}")).unwrap_or_default();
+    format!("{time}  {release:<16}  {outcome} after {milliseconds} ms{how}{sentence}")
 }
 
 fn config_json(config: Configuration) -> Option<ConfigJson> {

@@ -23,6 +23,8 @@ pub enum Verb {
     List,
     /// Print what runs, what is next, what is kept, and which configuration there is.
     Status,
+    /// Print the last boots.
+    Boots,
     /// Read everything again.
     Verify,
     /// Change the releases.
@@ -151,7 +153,13 @@ enum Verbs {
     Receive(Receive),
     Good(Good),
     Reboot(Reboot),
+    Boots(Boots),
 }
+
+/// The last ten boots: when, which release, how it ended, how long it took.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "boots")]
+struct Boots {}
 
 /// Ends the trial of a release: from now on it is booted as often as it comes. Options: --after, --when-port.
 #[derive(FromArgs)]
@@ -331,6 +339,7 @@ impl Words {
         let verb = match self.verb {
             None | Some(Verbs::List(List {})) => Verb::List,
             Some(Verbs::Status(Status {})) => Verb::Status,
+            Some(Verbs::Boots(Boots {})) => Verb::Boots,
             Some(Verbs::Verify(Verify {})) => Verb::Verify,
             Some(Verbs::Add(Add { artifacts })) => {
                 Verb::Change(Change::Add(given(&artifacts, &self.mode, &mut options)?))
@@ -355,6 +364,7 @@ impl Words {
         let (verb, changes, prunes) = match self.verb {
             None | Some(Verbs::List(_)) => ("the list of releases", false, false),
             Some(Verbs::Status(_)) => ("status", false, false),
+            Some(Verbs::Boots(_)) => ("boots", false, false),
             Some(Verbs::Verify(_)) => ("verify", false, false),
             Some(Verbs::Add(_)) => ("add", true, true),
             Some(Verbs::Install(_)) => ("install", false, true),

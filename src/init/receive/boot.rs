@@ -4,6 +4,8 @@ use super::identity::{self, Identity};
 use super::office::VmOffice;
 use super::parent::Receiver;
 use super::reception::{Ended, addresses, receive};
+use super::state::BOOT;
+use crate::boots;
 use crate::config;
 use crate::failure::Failure;
 use crate::install::{read_settings, set_clock};
@@ -115,7 +117,13 @@ fn introduce(wait: &Wait, office: &VmOffice, receiver: &mut Receiver) -> Result<
     ] {
         receiver.set(name, &value)?;
     }
-    Ok(())
+    show_boots(wait.boot, receiver)
+}
+
+/// Shows the last boots to whoever asks; what cannot be read is not shown.
+pub fn show_boots(disk: &Disk, receiver: &mut Receiver) -> Result<(), Failure> {
+    let boots = disk.directory().and_then(boots::read).unwrap_or_default();
+    boots.iter().filter_map(boots::line).try_for_each(|line| receiver.set(BOOT, &line))
 }
 
 /// The first address, as `dock0 push` takes it.

@@ -1,5 +1,6 @@
 //! What a VM says about itself to whoever asks: `GET /`, for programs and for a browser. No secrets.
 
+use crate::boots;
 use std::fmt::Write;
 
 /// What is known by which name, in the order it is shown in; and how it is printed.
@@ -24,22 +25,33 @@ pub enum Kind {
     Words,
 }
 
-/// The values, in the order of [`TABLE`].
+/// The name under which the records of the last boots are set, one by one: each is JSON.
+pub const BOOT: &str = "boot";
+
+/// The values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State([String; TABLE.len()]);
+pub struct State {
+    /// In the order of [`TABLE`].
+    values: [String; TABLE.len()],
+    /// The last boots.
+    boots: Vec<String>,
+}
 
 impl State {
-    /// From now on; a name that is not in the table is nobody's.
+    /// From now on; a name that is not in the table is nobody's. Boots are added.
     pub fn set(&mut self, name: &str, value: &str) {
+        if name == BOOT && self.boots.len() < boots::MOST {
+            self.boots.push(value.to_string());
+        }
         let place = TABLE.iter().position(|(known, _)| *known == name);
-        if let Some(slot) = place.and_then(|place| self.0.get_mut(place)) {
+        if let Some(slot) = place.and_then(|place| self.values.get_mut(place)) {
             *slot = value.to_string();
         }
     }
 
     /// Every name with its value.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, Kind, &str)> {
-        TABLE.iter().zip(&self.0).map(|((name, kind), value)| (*name, *kind, value.as_str()))
+        TABLE.iter().zip(&self.values).map(|((name, kind), value)| (*name, *kind, value.as_str()))
     }
 
     /// As one line of JSON. The machine has run for so many seconds.
@@ -55,7 +67,7 @@ impl State {
             };
             write!(json, "\"{name}\":{value},").unwrap_or_default(); // a string takes everything
         }
-        json + &format!("\"uptime\":{uptime}}}\n")
+        json + &format!("\"boots\":[{}],\"uptime\":{uptime}}}\n", self.boots.join(","))
     }
 
     /// As a page that asks again by itself.
@@ -63,9 +75,11 @@ impl State {
         let mut page =
             String::from("<!doctype html><meta http-equiv=refresh content=5><title>dock0</title><h1>dock0</h1><dl>");
         let uptime = format!("{uptime} s");
-        let all = self.all().map(|(name, _, value)| (name, value)).chain([("uptime", uptime.as_str())]);
+        let boots = self.boots.join("\n");
+        let last = [("boots", boots.as_str()), ("uptime", uptime.as_str())];
+        let all = self.all().map(|(name, _, value)| (name, value)).chain(last);
         for (name, value) in all.filter(|(_, value)| !value.is_empty()) {
-            let value = value.replace('&', "&amp;").replace('<', "&lt;");
+            let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "<br>");
             write!(page, "<dt>{name}<dd>{value}").unwrap_or_default(); // a string takes everything
         }
         page + "</dl>\n"
@@ -95,6 +109,8 @@ mod tests {
             ("addresses", "192.0.2.7 2001:db8::7"),
             ("failure", "reading \"a\\b\" & <c>: no"),
             ("nobody", "x"),
+            ("boot", "{\"time\":1}"),
+            ("boot", "{\"time\":2}"),
         ] {
             state.set(name, value);
         }
@@ -102,11 +118,11 @@ mod tests {
         let want = serde_json::json!({
             "state": "waiting", "doing": null, "release": null, "id": null, "config": null,
             "addresses": ["192.0.2.7", "2001:db8::7"], "failure": "reading \"a\\b\" & <c>: no", "fingerprint": null,
-            "version": null, "uptime": 12,
+            "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
         });
         assert_eq!(json, want);
         let page = state.page(12);
-        assert!(page.contains("<dt>failure<dd>reading \"a\\b\" &amp; &lt;c>: no<dt>uptime<dd>12 s</dl>"), "{page}");
+        assert!(page.contains("<dt>failure<dd>reading \"a\\b\" &amp; &lt;c>: no<dt>boots<dd>{\"time\":1}<br>{\"time\":2}<dt>uptime<dd>12 s</dl>"));
         assert!(!page.contains("doing"), "what is not known is not shown: {page}");
     }
 

@@ -76,6 +76,11 @@ impl Disk {
         sys::path_of(&self.root).doing(|| format!("looking for the place of {}", self.shown))
     }
 
+    /// The directory itself.
+    pub fn directory(&self) -> std::io::Result<OwnedFd> {
+        Ok(self.open_at("", OFlags::RDONLY | OFlags::DIRECTORY)?)
+    }
+
     fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
         let path = if path.is_empty() { "." } else { path };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
