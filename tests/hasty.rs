@@ -30,7 +30,7 @@ fn install_from(root: &str, url: &str) -> Result<(), Failure> {
     let disk = Disk::open(root)?;
     let (settings, say) = (read_settings(&disk)?, |line: &str| eprintln!("menagerie: {line}"));
     let policy = Policy::default();
-    let how = How { settings: &settings, policy, running: None, patience: QUICK, on: On::Log, say: &say };
+    let how = How { settings: &settings, policy, running: None, patience: QUICK, until: None, on: On::Log, say: &say };
     let offer = Offer::fetch(url, ca(&disk)?.as_deref(), &how)?;
     install(&disk, &offer, &how).map(drop)
 }

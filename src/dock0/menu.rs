@@ -148,7 +148,9 @@ impl Menu {
         // up, where it might stand still for ever. net.ifnames=0: Linode's names.
         // loglevel=6: our steps and what is odd, and not the two hundred lines of the kernel's own steps around them.
         let console = format!("console=ttyS0,{baud}n8 loglevel=6");
-        let fixed = format!("root=LABEL={label} dock0.release={release} {console} net.ifnames=0 oops=panic panic=10");
+        // watchdog.stop_on_reboot=0: one that is armed watches over kexec, too, until the next kernel has come up.
+        let panic = "oops=panic panic=10 watchdog.stop_on_reboot=0";
+        let fixed = format!("root=LABEL={label} dock0.release={release} {console} net.ifnames=0 {panic}");
         if extra.is_empty() { fixed } else { format!("{fixed} {extra}") }
     }
 }
@@ -198,17 +200,48 @@ mod tests {
         let menu = Menu { timeout: 7, ..Menu::default() };
         let line = |release| {
             format!(
-                "root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 loglevel=6 net.ifnames=0 oops=panic panic=10\n"
+                "root=LABEL=dock0 dock0.release={release} console=ttyS0,19200n8 loglevel=6 net.ifnames=0 oops=panic \
+                 panic=10 watchdog.stop_on_reboot=0"
             )
         };
-        for (text, fallback, kernel, timeout) in [
-            (menu.grub_cfg(), "set fallback=\"1 2 3 4 5 6\"\n", "linux", "set timeout=7\n"),
-            (menu.menu_lst(), "fallback 1 2 3 4 5 6\n", "kernel", "timeout 7\n"),
+        for (text, fallback, kernel, timeout, last) in [
+            (menu.grub_cfg(), "set fallback=\"1 2 3 4 5 6\"\n", "linux", "set timeout=7\n", " $dock0_fallback\n"),
+            (menu.menu_lst(), "fallback 10 11 12 13 14 6\n", "kernel", "timeout 7\n", "\n"),
         ] {
             assert!(text.contains(fallback) && text.contains(timeout), "{text}");
-            assert!(text.contains(&format!("{kernel} /latest/kernel {}", line("latest"))), "{text}");
-            assert!(text.contains(&format!("{kernel} /releases/5/kernel {}", line("5"))), "{text}");
-            assert_eq!(text.matches("initrd /").count(), 6, "{text}");
+            assert!(text.contains(&format!("{kernel} /latest/kernel {}\n", line("latest"))), "{text}");
+            assert!(text.contains(&format!("{kernel} /releases/5/kernel {}{last}", line("5"))), "{text}");
+        }
+        assert_eq!(menu.grub_cfg().matches("initrd /").count(), 6);
+    }
+
+    /// What they do with it boots try out.
+    #[test]
+    fn both_menus_count_the_starts_of_a_release_on_trial() {
+        let text = Menu::default().grub_cfg();
+        for tries in 1..=9 {
+            let less = tries - 1;
+            let counts =
+                format!("[ \"$dock0_tries\" = {tries} ]; then\n  set dock0_tries={less}\n  save_env dock0_tries\n");
+            assert!(text.contains(&counts), "{text}");
+        }
+        assert!(text.contains("if [ \"$dock0_tries\" = 0 ]; then\n"), "{text}");
+        let entries = Menu::default().menu_lst();
+        let entries: Vec<&str> = entries.split("\ntitle ").skip(1).collect();
+        assert_eq!(entries.len(), 15);
+        for (entry, directory, then) in [
+            (0, "latest", None),
+            (5, "releases/5", None),
+            (7, "latest", Some("savedefault 8\n")),
+            (9, "latest", Some("savedefault 10\n")),
+            (10, "releases/1", Some("dock0.release=1 ")),
+            (14, "releases/5", Some("dock0.fallback\n")),
+        ] {
+            let text = entries[entry];
+            assert!(text.contains(&format!("kernel /{directory}/kernel ")), "{entry}: {text}");
+            assert_eq!(text.contains("savedefault"), (7..10).contains(&entry), "{entry}: {text}");
+            assert_eq!(text.contains("dock0.fallback"), entry >= 10, "{entry}: {text}");
+            assert!(then.is_none_or(|then| text.contains(then)), "{entry}: {text}");
         }
     }
 
@@ -224,7 +257,7 @@ mod tests {
             (with("dock0", "x;reboot"), "the kernel command line has ';'"),
             (
                 with("dock0", &"x".repeat(200)),
-                "the kernel command line has 305 bytes, and GRUB Legacy hands on no more than 255",
+                "the kernel command line has 341 bytes, and GRUB Legacy hands on no more than 255",
             ),
         ] {
             let error = menu.check().unwrap_err().to_string();

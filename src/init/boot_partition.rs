@@ -6,9 +6,10 @@ use crate::config;
 use crate::device::{Content, Device};
 use crate::failure::{Cause, Doing, Failure};
 use crate::image::Image;
+use crate::install::boot::{Looked, look_for_newer};
 use crate::install::read_settings;
 use crate::kernel_fs::{c_string, make_directory};
-use crate::log::{note, say};
+use crate::log::{alarm, note, say};
 use crate::places::Places;
 use crate::receive::boot::{Wait, wait_for_config};
 use crate::receive::identity::{OPERATORS, operators_are_known};
@@ -22,7 +23,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 use wire::cmdline::ConfigPolicy;
-use wire::settings::Store;
+use wire::settings::{Check, Store};
 use wire::superblock::Kind;
 
 /// The mounted boot partition.
@@ -75,6 +76,29 @@ impl BootPartition {
             return Ok(false);
         }
         Ok(read_settings(&self.disk()?)?.manifest.url.is_some())
+    }
+
+    /// Looks for a newer release if the settings want that of a boot of the newest one. Whatever goes wrong is said, and the boot goes
+    /// on with what is there.
+    pub fn look_for_newer(&self, releases: Box<Listing>, entry: Entry) -> Result<(Box<Listing>, Entry), Failure> {
+        if entry != Entry::Asked(Selection::Latest) || again::is_read_only() {
+            return Ok((releases, entry));
+        }
+        let disk = self.disk()?;
+        let looked = match read_settings(&disk) {
+            Ok(settings) if settings.check == Check::Boot => look_for_newer(&disk, &settings),
+            Ok(_) => return Ok((releases, entry)),
+            Err(failure) => Err(failure),
+        };
+        match looked {
+            Ok(Looked::NothingNew) => Ok((releases, entry)),
+            Ok(Looked::Installed) => Ok((self.list()?, entry)),
+            Err(failure) => {
+                alarm!("{failure}: booting what is there");
+                boots::has_met(&failure.to_string());
+                Ok((releases, entry))
+            }
+        }
     }
 
     /// The `vm_root` of the wanted release, whose id is left for the running system.

@@ -35,3 +35,4 @@ pub mod store;
 pub mod sys;
 pub mod trial;
 pub mod trust;
+pub mod watchdog;

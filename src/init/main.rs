@@ -68,8 +68,10 @@ fn boot() -> Result<Infallible, Failure> {
     let image = match &orders.rootfspath {
         Some(path) => partition.image_at(path)?,
         None => {
-            let (releases, entry) = releases_or_install(&partition, orders.entry())?;
-            let taken = trial::choose(&partition.disk()?, releases, entry)?;
+            let releases = partition.list()?;
+            let started = trial::started(&releases, orders.entry());
+            let (releases, entry) = install_or_look(&partition, releases, orders.entry())?;
+            let taken = trial::choose(&partition.disk()?, releases, entry, started.as_ref())?;
             debt = taken.debt;
             partition.image_of(&taken.listing, taken.release, &places)?
         }
@@ -108,11 +110,14 @@ fn boot() -> Result<Infallible, Failure> {
 }
 
 /// What can be booted, and which of it shall be. Where the newest release has nothing to boot, and the settings say where to
-/// get it, it is installed first; where that fails, the newest that can be booted is.
-fn releases_or_install(partition: &BootPartition, entry: Entry) -> Result<(Box<Listing>, Entry), Failure> {
-    let releases = partition.list()?;
+/// get it, it is installed first; where that fails, the newest that can be booted is. A newer one is looked for if the settings want it.
+fn install_or_look(
+    partition: &BootPartition,
+    releases: Box<Listing>,
+    entry: Entry,
+) -> Result<(Box<Listing>, Entry), Failure> {
     let installed = match partition.wants_install(&releases, entry) {
-        Ok(false) => return Ok((releases, entry)),
+        Ok(false) => return partition.look_for_newer(releases, entry),
         Ok(true) => partition.disk().and_then(|disk| install::boot::over_the_network(&disk)),
         Err(failure) => Err(failure),
     };

@@ -1,5 +1,5 @@
 //! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
-//! default, Landlock, handing a descriptor to a child, kexec; and one function of the C library that is better not linked. The only file
+//! default, Landlock, handing a descriptor to a child, kexec, watchdogs; and one function of the C library that is better not linked. The only file
 //! of init with `unsafe` in it.
 #![expect(
     unsafe_code,
@@ -238,6 +238,23 @@ pub fn load_kernel(kernel: &File, initrd: Option<&File>, command_line: &CStr) ->
         .map(drop)
 }
 
+/// What a watchdog calls itself.
+pub fn watchdog_identity(watchdog: &File) -> Result<String> {
+    let mut info = WatchdogInfo { options: 0, firmware: 0, identity: [0; 32] };
+    // SAFETY: WDIOC_GETSUPPORT writes a `struct watchdog_info`, which WatchdogInfo is.
+    unsafe { ioctl(watchdog, Updater::<WDIOC_GETSUPPORT, WatchdogInfo>::new(&mut info)) }?;
+    let text = info.identity.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+/// Gives a watchdog this many seconds, and returns how many it has taken.
+pub fn set_watchdog(watchdog: &File, seconds: u32) -> Result<u32> {
+    let mut seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+    // SAFETY: WDIOC_SETTIMEOUT reads and writes an int.
+    unsafe { ioctl(watchdog, Updater::<WDIOC_SETTIMEOUT, i32>::new(&mut seconds)) }?;
+    u32::try_from(seconds).map_err(|_| Errno::INVAL)
+}
+
 /// What syscall(2) returned, or the error that it left behind.
 fn system_call(returned: nix::libc::c_long) -> Result<nix::libc::c_long> {
     match returned {
@@ -268,6 +285,8 @@ const FS_IOC_ENABLE_VERITY: Opcode = opcode::write::<VerityEnable>(b'f', 133);
 /// Its number counts the structure without the digest behind it.
 const FS_IOC_MEASURE_VERITY: Opcode = opcode::read_write::<[u16; 2]>(b'f', 134);
 const FS_VERITY_SHA256: u32 = 1;
+const WDIOC_GETSUPPORT: Opcode = opcode::read::<WatchdogInfo>(b'W', 0);
+const WDIOC_SETTIMEOUT: Opcode = opcode::read_write::<i32>(b'W', 6);
 
 /// `struct fsverity_enable_arg` (linux/fsverity.h). Salt and signature, of which we have none, are in `rest`.
 #[repr(C)]
@@ -286,6 +305,14 @@ struct VerityDigest {
     algorithm: u16,
     size: u16,
     digest: [u8; 32],
+}
+
+/// `struct watchdog_info` (linux/watchdog.h)
+#[repr(C)]
+struct WatchdogInfo {
+    options: u32,
+    firmware: u32,
+    identity: [u8; 32],
 }
 
 struct LoopCtlGetFree;

@@ -7,15 +7,17 @@ use crate::boots::{self, Outcome};
 use crate::failure::{Cause, Doing, Failure};
 use crate::install::read_settings;
 use crate::log::{alarm, note, say};
-use crate::store::change::{self, Change, Consent, Terms};
+use crate::store::change::{self, Change, Consent};
 use crate::store::supply::Local;
 use crate::store::{Disk, Lock, loader, survey, trials};
-use crate::{kexec, rescue};
+use crate::{kexec, rescue, watchdog};
 use menagerie::state::{Marks, Trial};
 use menagerie::trial::{Cost, Why, judge};
 use menagerie::{Entry, Layout, Listing, Policy, Release, ReleaseId, Selection, Verdict};
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
+use wire::settings::Settings;
 
 /// What is booted, and what that costs.
 pub struct Taken {
@@ -48,71 +50,101 @@ impl Debt {
     pub const NONE: Debt = Debt { spends: None, starts: None };
 }
 
-/// Which release is booted. It does not come back where that has a kernel of its own to be started.
-pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry) -> Result<Taken, Failure> {
+/// The release whose kernel and initrd run.
+pub fn started(listing: &Listing, entry: Entry) -> Option<Release> {
+    match entry {
+        Entry::Instead(number) | Entry::Asked(Selection::Number(number)) => listing.release(number),
+        Entry::Asked(Selection::Latest) => listing.latest.and_then(|number| listing.release(number)),
+    }
+    .cloned()
+}
+
+/// Which release is booted. It does not come back where that has a kernel of its own, and another one's runs: see [`started`].
+pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, started: Option<&Release>) -> Result<Taken, Failure> {
     let (marks, remarks) = survey::marks(disk);
     remarks.all().for_each(|remark| note!("{remark}"));
-    let tries = tries(disk, &listing, &marks);
+    let Terms { tries, watchdog } = terms(disk, &listing, &marks);
     let mut is_whole = |release: &Release| survey::is_whole(disk, &Layout::default(), release);
     let verdict = judge(&listing, &marks, entry, tries, &mut is_whole);
-    let asked = |release: &Release| Selection::Number(release.number);
     let (release, debt) = match verdict.map_err(|impossible| Failure::new(impossible.to_string()))? {
         Verdict::Boot(release) => {
             if let Entry::Instead(number) = entry {
                 alarm!("the boot loader could not start the newest release: it has started release {number}");
             }
             let chosen = matches!(entry, Entry::Asked(Selection::Number(_)));
-            (asked(release), Debt { spends: None, starts: (!chosen).then_some(None) })
+            (release, Debt { spends: None, starts: (!chosen).then_some(None) })
         }
         Verdict::Try { release, spent, cost } => {
-            let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
-            say!(
-                "release {} is on trial: {} {of} are left after this one (menagerie good ends it)",
-                release.id(),
-                spent.left
-            );
             let one = Try { before: marks.trial(spent.id), spent };
-            rescue::owe(disk, one)?;
-            (asked(release), Debt { spends: Some((one, cost)), starts: Some(Some(tries)) })
+            (release, Debt { spends: Some((one, cost)), starts: Some(Some(tries)) })
         }
         Verdict::FallBack { from, to, why } => {
-            let (from, to) = (from.clone(), to.clone());
-            let why = match why {
-                Why::OutOfTries => "is out of tries and counts as bad",
-                Why::NeverStarted => "never came up and counts as bad",
-                Why::Bad => "is bad",
-            };
-            let failure = Failure::new(format!("release {} ({from}) {why}", from.id()));
-            rescue::go_on(&failure, &format!("falling back to release {} ({to})", to.id()));
-            return match move_to(disk, listing, entry, Some(from.id()), &to)? {
-                // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
-                (listing, Selection::Latest) => choose(disk, listing, Entry::Asked(Selection::Latest)),
-                (listing, release) => Ok(Taken { listing, release, debt: Debt::NONE }),
-            };
+            say_way_back(from, to, why);
+            let (bad, to) = (Some(from.id()), to.clone());
+            return go_back(disk, listing, bad, &to, started);
         }
         Verdict::BeginAnew(release) => {
             let release = release.clone();
             alarm!("no release is left that is good, or not bad: release {} ({release}) begins anew", release.id());
-            let (listing, release) = move_to(disk, listing, entry, None, &release)?;
+            let (listing, release) = move_to(disk, listing, None, &release, started)?;
             return Ok(Taken { listing, release, debt: Debt { spends: None, starts: Some(None) } });
         }
     };
+    run_own_kernel(disk, release, listing.latest == Some(release.number), started);
+    if let Some((one, cost)) = debt.spends {
+        let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
+        let (id, left) = (one.spent.id, one.spent.left);
+        say!("release {id} is on trial: {left} {of} are left after this one (menagerie good ends it)");
+        rescue::owe(disk, one)?;
+        watchdog.into_iter().for_each(watchdog::arm);
+    }
+    let release = Selection::Number(release.number);
     Ok(Taken { listing, release, debt })
 }
 
-/// How many tries a release has. Nobody is asked where the newest one is good.
-fn tries(disk: &Disk, listing: &Listing, marks: &Marks) -> u8 {
-    let newest = listing.latest.and_then(|number| listing.release(number));
-    if newest.is_none_or(|newest| marks.is_good(newest.id())) {
-        return Policy::default().tries;
+fn say_way_back(from: &Release, to: &Release, why: Why) {
+    let why = match why {
+        Why::OutOfTries => "is out of tries and counts as bad",
+        Why::NeverStarted => "never came up and counts as bad",
+        Why::Bad => "is bad",
+    };
+    let failure = Failure::new(format!("release {} ({from}) {why}", from.id()));
+    rescue::go_on(&failure, &format!("falling back to release {} ({to})", to.id()));
+}
+
+fn go_back(
+    disk: &Disk,
+    listing: Box<Listing>,
+    bad: Option<ReleaseId>,
+    to: &Release,
+    started: Option<&Release>,
+) -> Result<Taken, Failure> {
+    match move_to(disk, listing, bad, to, started)? {
+        // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
+        (listing, Selection::Latest) => choose(disk, listing, Entry::Asked(Selection::Latest), started),
+        (listing, release) => Ok(Taken { listing, release, debt: Debt::NONE }),
     }
-    read_settings(disk).map_or_else(
-        |failure| {
+}
+
+/// What is settled of trials.
+struct Terms {
+    tries: u8,
+    /// How long a release on trial may take to show that it works, where a watchdog watches.
+    watchdog: Option<Duration>,
+}
+
+/// As the settings have it. They are not read where the newest release is good.
+fn terms(disk: &Disk, listing: &Listing, marks: &Marks) -> Terms {
+    let newest = listing.latest.and_then(|number| listing.release(number));
+    let settings = match newest {
+        Some(newest) if !marks.is_good(newest.id()) => read_settings(disk).unwrap_or_else(|failure| {
             note!("{failure}");
-            Policy::default().tries
-        },
-        |settings| settings.tries,
-    )
+            Settings::default()
+        }),
+        _ => Settings::default(),
+    };
+    let watchdog = Duration::from_secs(settings.watchdog.into());
+    Terms { tries: settings.tries, watchdog: (!watchdog.is_zero()).then_some(watchdog) }
 }
 
 /// Lets a release take the first place, and starts its kernel if another one runs. Where the releases cannot be changed it is booted
@@ -120,26 +152,15 @@ fn tries(disk: &Disk, listing: &Listing, marks: &Marks) -> u8 {
 fn move_to(
     disk: &Disk,
     listing: Box<Listing>,
-    entry: Entry,
     bad: Option<ReleaseId>,
     to: &Release,
+    started: Option<&Release>,
 ) -> Result<(Box<Listing>, Selection), Failure> {
-    let started = match entry {
-        Entry::Instead(number) | Entry::Asked(Selection::Number(number)) => listing.release(number),
-        Entry::Asked(Selection::Latest) => listing.latest.and_then(|number| listing.release(number)),
-    };
-    let fits = started.is_none_or(|started| kexec::is_same_kernel(started, to));
     let turned = turn(disk, bad, to.id());
     if let Err(failure) = &turned {
         alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
     }
-    if !fits {
-        let Err(failure) = start_kernel(disk, to, turned.is_ok());
-        match turned {
-            Ok(()) => rescue::leave(&format!("{failure}; the boot loader starts it instead")),
-            Err(_) => return Err(failure),
-        }
-    }
+    run_own_kernel(disk, to, turned.is_ok(), started);
     match turned {
         Ok(()) => Ok((survey::listing(disk, &Layout::default())?.0, Selection::Latest)),
         Err(_) => Ok((listing, Selection::Number(to.number))),
@@ -156,7 +177,7 @@ fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId) -> Result<(), Failur
         tries: read_settings(disk).map_or(Policy::default().tries, |settings| settings.tries),
         ..Policy::default()
     };
-    let terms = Terms { layout: &layout, policy, running: None, supply: &supply };
+    let terms = change::Terms { layout: &layout, policy, running: None, supply: &supply };
     let made = change::make(disk, &terms, &Change::FallBack(bad, to), &mut |_, _, _| Consent::Given, &mut |_| {});
     match made {
         Err(change::Unmade::Nothing(failure)) => Err(failure),
@@ -166,6 +187,19 @@ fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId) -> Result<(), Failur
         }
         Ok(()) => Ok(()),
     }
+}
+
+/// Starts the kernel of a release, if another one's runs: by kexec, or through the boot loader where that would start it.
+fn run_own_kernel(disk: &Disk, release: &Release, is_newest: bool, started: Option<&Release>) {
+    if started.is_none_or(|started| kexec::is_same_kernel(started, release)) {
+        return;
+    }
+    let Err(failure) = start_kernel(disk, release, is_newest);
+    if is_newest {
+        rescue::leave(&format!("{failure}; the boot loader starts it instead"));
+    }
+    // The kernel has no modules that the root would have to fit.
+    alarm!("{failure}: booting it with the kernel that runs");
 }
 
 fn start_kernel(disk: &Disk, to: &Release, is_newest: bool) -> Result<Infallible, Failure> {
@@ -192,6 +226,7 @@ pub fn settle(disk: &Disk, debt: &Debt) {
             alarm!("{failure}: this boot is not counted");
         }
     }
+    watchdog::ask_for_more_time();
     if let Some(starts) = debt.starts
         && let Err(failure) = loader::set(disk, starts)
     {

@@ -31,10 +31,17 @@ pub struct Settings {
     pub check_seconds: u32,
     /// `tries`: how often a release may be tried before anybody has called it good; 0 is without end.
     pub tries: u8,
+    /// `watchdog`: after how many seconds the hardware's watchdog, if there is one, resets a VM whose release is on trial and has
+    /// neither taken it over nor been called good; 0 is never.
+    pub watchdog: u32,
     /// `config`: how a configuration is taken.
     pub config: Config,
 }
 
+/// How long a release on trial has until the watchdog resets it, in seconds.
+pub const WATCHDOG_SECONDS: u32 = 600;
+/// The most that can be asked for: what QEMU's watchdog can count to.
+const MAX_WATCHDOG_SECONDS: u32 = 2046;
 /// How long a boot may take at most to look for a newer release, in seconds.
 pub const CHECK_SECONDS: u32 = 30;
 /// The most that can be asked for: an hour.
@@ -48,6 +55,7 @@ impl Default for Settings {
             check: Check::Never,
             check_seconds: CHECK_SECONDS,
             tries: TRIES,
+            watchdog: WATCHDOG_SECONDS,
             config: Config::default(),
         }
     }
@@ -104,7 +112,7 @@ pub enum Check {
 }
 
 /// Everything that can be set.
-const TABLE: [(&str, Kind); 23] = [
+const TABLE: [(&str, Kind); 24] = [
     ("manifest", Kind::Object),
     ("manifest.url", Kind::Text),
     ("manifest.product", Kind::Text),
@@ -125,6 +133,7 @@ const TABLE: [(&str, Kind); 23] = [
     ("check", Kind::Text),
     ("check_seconds", Kind::Number),
     ("tries", Kind::Number),
+    ("watchdog", Kind::Number),
     ("config", Kind::Object),
     ("config.port", Kind::Number),
     ("config.store", Kind::Text),
@@ -157,6 +166,7 @@ pub fn parse(json: &[u8]) -> Result<Settings, BadSettings> {
         network: raw.network.check()?,
         check: check(&raw.check)?,
         check_seconds: in_range("check_seconds", raw.check_seconds, 1, MAX_CHECK_SECONDS)?.unwrap_or(CHECK_SECONDS),
+        watchdog: in_range("watchdog", raw.watchdog, 0, MAX_WATCHDOG_SECONDS)?.unwrap_or(WATCHDOG_SECONDS),
         tries: in_range("tries", raw.tries, 0, MAX_TRIES)?.unwrap_or(TRIES),
         config: raw.config.check()?,
     })
@@ -170,6 +180,7 @@ struct Raw {
     check: Option<Word>,
     check_seconds: Option<u32>,
     tries: Option<u32>,
+    watchdog: Option<u32>,
     config: RawConfig,
 }
 

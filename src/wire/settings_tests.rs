@@ -26,14 +26,15 @@ fn everything_can_be_set() {
             "ipv6": {"method": "static", "address": "2001:db8::5/64", "gateway": "fe80::1"},
             "dns": ["192.0.2.53", "2001:db8::53"]
         },
-        "check": "boot", "check_seconds": 5, "tries": 1,
+        "check": "boot", "check_seconds": 5, "tries": 1, "watchdog": 60,
         "config": {"port": 443, "store": "memory"}
     }"#;
     let settings = parse(json.as_bytes()).unwrap();
     assert_eq!(settings.manifest.url.as_deref(), Some("https://example.com/release.json"));
     assert_eq!(settings.manifest.product.as_deref(), Some("dock0"));
     assert_eq!(settings.manifest.channel.as_deref(), Some("stable"));
-    assert_eq!((settings.check, settings.check_seconds, settings.tries), (Check::Boot, 5, 1));
+    assert_eq!((settings.check, settings.check_seconds), (Check::Boot, 5));
+    assert_eq!((settings.tries, settings.watchdog), (1, 60));
     assert_eq!(settings.config, Config { port: 443, store: Store::Memory });
     assert_eq!(
         settings.network.to_string(),
@@ -108,6 +109,7 @@ fn each_mistake_has_its_sentence() {
         (r#"{"config":{"port":0}}"#, "config.port is 0: must be from 1 to 65535"),
         (r#"{"check_seconds":0}"#, "check_seconds is 0: must be from 1 to 3600"),
         (r#"{"check_seconds":3601}"#, "check_seconds is 3601: must be from 1 to 3600"),
+        (r#"{"watchdog":2047}"#, "watchdog is 2047: must be from 0 to 2046"),
         (r#"{"tries":10}"#, "tries is 10: must be from 0 to 9"),
         (r#"{"config":{"port":65536}}"#, "config.port is 65536: must be from 1 to 65535"),
         (r#"{"config":{"store":"tape"}}"#, "config.store is \"tape\": must be disk or memory"),

@@ -21,6 +21,11 @@ const LOADER: &str = "/proc/sys/kernel/bootloader_type";
 
 /// A disk as an operator makes it, with menagerie in its root.
 fn disk() -> Result<DiskFile> {
+    disk_with("", "{}")
+}
+
+/// The same with more words for the kernel, and settings.
+fn disk_with(words: &str, settings: &str) -> Result<DiskFile> {
     let artifact = |name: &str, file| ArtifactFile {
         artifact: Artifact { name: name.parse().expect("a name"), version: "1".parse().expect("a version") },
         file,
@@ -31,22 +36,30 @@ fn disk() -> Result<DiskFile> {
         artifact("initrd", boot_tests::initrd()),
         artifact("vm_root", root.path.clone()),
     ];
-    let extra = format!("dock0.rescue=reboot:0 probe.read={LOADER} probe.run=/bin/busybox,sh,/dev/vda");
+    let extra = format!("dock0.rescue=reboot:0 probe.read={LOADER} probe.run=/bin/busybox,sh,/dev/vda {words}");
+    let extra = extra.trim_end().to_string();
     let menu = Menu { timeout: 0, extra, ..Menu::default() };
     let disk = DiskFile::blank(0)?;
     fs::remove_file(&disk.path)?;
-    Disk { artifacts, config: None, origin: Origin::default(), size: SIZE, menu }
-        .write(&disk.path, Existing::Refuse)?;
+    let place = tempfile::tempdir()?;
+    let origin = Origin { settings: Some(place.path().join("settings.json")), ..Origin::default() };
+    fs::write(place.path().join("settings.json"), settings)?;
+    Disk { artifacts, config: None, origin, size: SIZE, menu }.write(&disk.path, Existing::Refuse)?;
     Ok(disk)
 }
 
 /// Boots once through a boot loader, with this script run in the root: it stands on a disk of its own.
 fn boot(way: &qemu::Boot, disk: &DiskFile, script: &str) -> Result<(Facts, Report)> {
-    let second = DiskFile::blank(0)?;
-    let mut script = script.as_bytes().to_vec();
-    script.resize(4096, b'\n');
-    fs::write(&second.path, script)?;
-    Boot::from(way.clone()).scsi(disk).blk(&second).to_done()
+    Boot::from(way.clone()).scsi(disk).blk(&self::script(script)?).to_done()
+}
+
+/// A disk with a script, and empty lines up to its end.
+fn script(text: &str) -> Result<DiskFile> {
+    let disk = DiskFile::blank(0)?;
+    let mut text = text.as_bytes().to_vec();
+    text.resize(4096, b'\n');
+    fs::write(&disk.path, text)?;
+    Ok(disk)
 }
 
 fn ways() -> Result<[qemu::Boot; 2]> {
@@ -167,4 +180,26 @@ exec /sbin/menagerie reboot
 fn is_kexec(facts: &Facts) -> Result<bool> {
     let kind: u32 = facts.read[LOADER].text.trim().parse().context("a number")?;
     Ok(kind >= 208)
+}
+
+/// A kernel that hangs: the watchdog that the rebooting system has armed is what is left. Started by the boot loader it hangs until
+/// somebody resets it, thrice.
+#[test]
+fn a_kernel_that_hangs_is_reset_by_the_watchdog() -> Result<()> {
+    let (way, disk) = (qemu::Boot::grub2()?, disk_with("panic=0", r#"{"watchdog": 12}"#)?);
+    let second = script(&(INSTALL.to_string() + "exec /sbin/menagerie reboot\n"))?;
+    let mut boot = Boot::from(way.clone()).scsi(&disk).blk(&second);
+    boot.machine.extra.extend(["-device".into(), "i6300esb".into()]);
+    let console = boot.to_end()?;
+    ensure!(console.contains("kexec_core: Starting new kernel") && console.contains("Kernel panic"), "{console}");
+    for _ in 0..3 {
+        Boot::from(way.clone()).scsi(&disk).start()?.wait_for("Kernel panic", DEADLINE)?;
+    }
+    let (facts, _) = self::boot(&way, &disk, "/sbin/menagerie status")?;
+    ensure!(
+        facts.cmdline.contains("dock0.fallback") && said(&facts)?.contains("running        release 0, "),
+        "{:?}",
+        facts.ran
+    );
+    Ok(())
 }

@@ -12,6 +12,7 @@ mod layers;
 mod loaders;
 mod menagerie;
 mod network;
+mod newer;
 mod releases;
 mod rescue;
 mod trials;

@@ -188,3 +188,29 @@ fn the_way_back_passes_over_a_release_that_was_never_good() -> Result<()> {
     assert_eq!(state(&disk)?, [format!("good-{}", id("r1")), "last-failure".into(), format!("trial-{}-2", id("r0"))]);
     Ok(())
 }
+
+/// A root that hangs is reset by the hardware, three times; and whoever calls himself good has no watchdog behind him.
+#[test]
+fn a_watchdog_resets_what_hangs_and_nothing_else() -> Result<()> {
+    let partition = on_trial(&Root::with_menagerie("new")?)?.file("dock0/settings.json", br#"{"watchdog": 4}"#)?;
+    let watched = |disk, words: &str| {
+        let mut boot = Boot::kernel(&format!("{NAME} {words}")).scsi(disk);
+        boot.machine.extra.extend(["-device".into(), "i6300esb".into()]);
+        boot
+    };
+    let hangs = "probe.run=/bin/busybox,sleep,1000";
+    let disk = partition.disk()?;
+    for _ in 0..3 {
+        let console = watched(&disk, hangs).to_end()?;
+        ensure!(console.contains("the watchdog resets this machine in 4 s"), "{console}");
+        ensure!(console.contains("handing over to /sbin/init") && !console.contains("rebooting"), "{console}");
+    }
+    let stays = "probe.run=/bin/busybox,sleep,9";
+    let (facts, report) = watched(&disk, stays).to_done()?;
+    assert_eq!(name(&facts), "old");
+    ensure!(!report.console.contains("resets this machine"), "{}", report.console);
+    let disk = partition.disk()?;
+    let facts = watched(&disk, &format!("probe.run=/sbin/menagerie,good {stays}")).facts()?;
+    assert_eq!((name(&facts), facts.ran[1].code), ("new", Some(0)), "{:?}", facts.ran);
+    Ok(())
+}

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::kexec;
 use crate::store::Disk;
 use crate::store::change::Change;
+use crate::watchdog;
 use menagerie::Which;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::thread::sleep;
@@ -25,6 +26,11 @@ pub fn call_good(disk: &Disk, which: Option<Which>, proof: Proof, options: &Opti
     wait_for(proof, PATIENCE)?;
     // A release that only another kernel has started has not shown that it can start by itself.
     let is_warm = kexec::has_started_us() && runs.map(Which::Id) == Some(which);
+    if runs.map(Which::Id) == Some(which)
+        && let Err(failure) = watchdog::stop()
+    {
+        complain(failure);
+    }
     let change = if is_warm { Change::Renew(which) } else { Change::Approve(which) };
     change::make(disk, &change, options)
 }

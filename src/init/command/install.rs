@@ -15,7 +15,7 @@ pub fn install_release(disk: &Disk, manifest: &str, options: &Options) -> Result
     let (settings, say) = (read_settings(disk)?, |line: &str| complain(line));
     let on = if std::io::stderr().is_terminal() { On::Terminal } else { On::Log };
     let (policy, patience) = (options.policy, Patience::default());
-    let how = How { settings: &settings, policy, running: running(disk)?, patience, on, say: &say };
+    let how = How { settings: &settings, policy, running: running(disk)?, patience, until: None, on, say: &say };
     let is_address = ["http://", "https://"].iter().any(|scheme| manifest.starts_with(scheme));
     let offer = match is_address {
         true => Offer::fetch(manifest, ca(disk)?.as_deref(), &how)?,

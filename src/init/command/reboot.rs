@@ -5,24 +5,27 @@
 
 use super::words::Way;
 use super::{Options, complain, running, take_stock};
-use crate::failure::{Cause, Doing, Failure};
+use crate::failure::{Doing, Failure};
+use crate::install::read_settings;
 use crate::kexec;
 use crate::store::Disk;
 use crate::sys;
+use crate::watchdog;
 use menagerie::{Inventory, Release};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Stands where systemd is the init (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
 /// What other inits have.
 const REBOOT: &str = "/sbin/reboot";
-/// How long programs have to end by themselves.
+/// How long programs have to end by themselves, and how often it is looked whether they have: being asked twice harms nobody.
 const GRACE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Reboots, and says how.
 pub fn reboot(disk: &Disk, way: Way, options: &Options) -> Result<(), Failure> {
@@ -51,6 +54,11 @@ fn load(disk: &Disk, options: &Options) -> Result<(), Failure> {
     let next = next(&inventory)?;
     let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
     kexec::load(disk, next, &wire::cmdline::for_newest(&line))?;
+    let patience = read_settings(disk)?.watchdog;
+    if !inventory.marks.is_good(next.id()) && patience > 0 {
+        // A kernel that hangs is reset.
+        watchdog::arm(Duration::from_secs(patience.into()));
+    }
     let again = if running(disk)? == Some(next.id()) { " again" } else { "" };
     complain(format_args!("starting release {}{again} by kexec: {next}", next.id()));
     Ok(())
@@ -79,12 +87,13 @@ fn end_everything(disk: &Disk) -> Result<(), Failure> {
     // The terminal that this was called from goes with them.
     sys::ignore_hangups();
     let all_but_init_and_us = Pid::from_raw(-1);
-    for (signal, grace) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, Duration::ZERO)] {
-        if let Err(error) = kill(all_but_init_and_us, signal) {
-            complain(format_args!("ending all programs: {}", error.words()));
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let until = Instant::now() + GRACE;
+        while kill(all_but_init_and_us, signal).is_ok() && Instant::now() < until {
+            sleep(LOOK);
         }
-        sleep(grace);
     }
+    watchdog::ask_for_more_time();
     let Err(failure) = kexec::start(disk);
     Err(failure)
 }

@@ -1,53 +1,115 @@
-//! PID 1's way to its first release: the clock, the network, the manifest, the artifacts, and the network down again.
+//! PID 1's way to a release over the network: the clock, the network, the manifest, the artifacts, and the network down again. For
+//! a disk that has no release to boot, and for one that looks for a newer one at every boot.
 
-use super::{How, Offer, ca, install, read_settings, set_clock};
+use super::{How, Offer, believe, ca, install, read_settings, set_clock};
+use crate::admit::Admitted;
 use crate::failure::Failure;
 use crate::fetch::job::Patience;
 use crate::fetch::show::On;
 use crate::log::{note, say};
 use crate::net::parent::{Network, wanted_here};
 use crate::rescue;
-use crate::store::{Disk, Lock};
-use menagerie::Policy;
+use crate::store::{Disk, Lock, survey};
+use menagerie::{Layout, Policy, ReleaseId};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::network::Names;
+use wire::settings::Settings;
 
 /// How long the network may take to come up before the boot is rescued, which tries again.
 const NETWORK: Duration = Duration::from_secs(120);
 
+/// What a look for a newer release came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// There is nothing that was not installed once.
+    NothingNew,
+    /// A newer release is installed.
+    Installed,
+}
+
 /// Installs what the settings' manifest offers.
 pub fn over_the_network(disk: &Disk) -> Result<(), Failure> {
     say!("installing over the network, since there is no release to boot");
-    // Each part of it has a deadline of its own, and a large root takes its time.
-    rescue::hold_watch(true);
-    let installed = try_to_install(disk);
-    rescue::hold_watch(false);
-    installed
+    let settings = read_settings(disk)?;
+    with_network(disk, &settings, None, &mut |offer, how| {
+        install(disk, offer, how).map(|id| say!("installed release {id}"))
+    })
 }
 
-fn try_to_install(disk: &Disk) -> Result<(), Failure> {
+/// Looks for a release that this disk never had, and installs it. It ends when its time is over, whatever has come by then; the next
+/// look goes on with that.
+pub fn look_for_newer(disk: &Disk, settings: &Settings) -> Result<Looked, Failure> {
+    let seconds = settings.check_seconds;
+    say!("looking for a newer release, for {seconds} s at most");
+    let until = Instant::now() + Duration::from_secs(seconds.into());
+    let mut looked = Looked::NothingNew;
+    with_network(disk, settings, Some(until), &mut |offer, how| {
+        let admitted = believe(disk, offer, settings)?;
+        if let Some(why) = old_news(disk, &admitted)? {
+            say!("{why}");
+            return Ok(());
+        }
+        let id = install(disk, offer, how)?;
+        say!("installed release {id}");
+        looked = Looked::Installed;
+        Ok(())
+    })?;
+    Ok(looked)
+}
+
+/// Why an offer is nothing new here: somebody may have gone back from what it offers, or have had to.
+fn old_news(disk: &Disk, admitted: &Admitted) -> Result<Option<String>, Failure> {
+    let artifacts: Vec<_> = admitted.manifest.artifacts.iter().map(|entry| entry.artifact.clone()).collect();
+    let id = ReleaseId::of(&artifacts);
+    let ((listing, _), (marks, _)) = (survey::listing(disk, &Layout::default())?, survey::marks(disk));
+    let known = listing.releases().iter().find(|release| release.id() == id);
+    Ok(match known {
+        _ if marks.is_bad(id) => Some(format!("what is offered, release {id}, is bad: it was tried and failed")),
+        Some(known) => Some(format!("what is offered is here: release {}, {id}", known.number)),
+        None => None,
+    })
+}
+
+/// Does something with what the settings' manifest offers, the network being up for it.
+fn with_network(
+    disk: &Disk,
+    settings: &Settings,
+    until: Option<Instant>,
+    work: &mut dyn FnMut(&Offer, &How) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Each part of it has a deadline of its own, and a large root takes its time.
+    rescue::hold_watch(true);
+    let done = try_with_network(disk, settings, until, work);
+    rescue::hold_watch(false);
+    done
+}
+
+fn try_with_network(
+    disk: &Disk,
+    settings: &Settings,
+    until: Option<Instant>,
+    work: &mut dyn FnMut(&Offer, &How) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if !disk.lock(Lock::ToChange)? {
         return Err(Failure::new("installing: somebody else is changing the boot partition"));
     }
-    let settings = read_settings(disk)?;
     let url = settings.manifest.url.as_deref().ok_or_else(|| Failure::new("the settings name no manifest"))?;
     let tell = |line: &str| say!("{line}");
     set_clock(disk, &tell)?;
-    let mut wanted = wanted_here(&settings)?;
+    let mut wanted = wanted_here(settings)?;
     if is_numeric(url) {
         wanted.names = Names::Unneeded;
     }
-    let network = Network::bring_up(&wanted, "/", NETWORK)?;
     let (policy, patience) = (Policy::default(), Patience::default());
-    let how = How { settings: &settings, policy, running: None, patience, on: On::Log, say: &tell };
-    let installed =
-        ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &how)).and_then(|offer| install(disk, &offer, &how));
+    let how = How { settings, policy, running: None, patience, until, on: On::Log, say: &tell };
+    let network = Network::bring_up(&wanted, "/", how.at_most(NETWORK))?;
+    let done = ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &how)).and_then(|offer| work(&offer, &how));
     if let Err(failure) = network.take_down() {
         // Worst case: the root finds an interface that is up and has an address.
         note!("{failure}");
     }
-    installed.map(|id| say!("installed release {id}"))
+    done
 }
 
 /// Whether an address names its host by number, so that no name server has to be there.

@@ -23,6 +23,7 @@ use menagerie::space::Megabytes;
 use menagerie::{Expected, Inventory, Layout, Name, Plan, Policy, ReleaseId, Timestamp};
 use rustix::io::Errno;
 use std::io::Read;
+use std::time::{Duration, Instant};
 use wire::manifest::Manifest;
 use wire::settings::{self, Settings};
 
@@ -77,10 +78,20 @@ pub struct How<'h> {
     pub running: Option<ReleaseId>,
     /// How long a mirror is waited for.
     pub patience: Patience,
+    /// When fetching ends at the latest, whatever has come by then; it can be gone on with.
+    pub until: Option<Instant>,
     /// Where progress is shown.
     pub on: On,
     /// Where everything else is said, a line each.
     pub say: &'h dyn Fn(&str),
+}
+
+impl How<'_> {
+    /// How long something may take that must never take longer than this.
+    fn at_most(&self, longest: Duration) -> Duration {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.map_or(longest, |left| left.min(longest))
+    }
 }
 
 /// Installs what is offered, and returns which release that is. What was fetched of it is kept whatever goes wrong.

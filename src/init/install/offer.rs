@@ -73,7 +73,7 @@ fn document(name: &str, url: &str, limit: u64, ca: Option<&Path>, how: &How) -> 
     let job = Job { patience: how.patience, ..job };
     let doing = || format!("making a file in memory for {name}");
     let file = rustix::fs::memfd_create("dock0", MemfdFlags::CLOEXEC).doing(doing)?;
-    let terms = Terms { program: None, ca, deadline: DEADLINE };
+    let terms = Terms { program: None, ca, deadline: how.at_most(DEADLINE) };
     let fetched = fetch(&job, file.into(), &terms, &mut |progress| match progress {
         Progress::Gap(text) => (how.say)(&format!("the child that fetches is not locked up entirely: {text}")),
         Progress::Note(text) => (how.say)(&text),

@@ -49,7 +49,7 @@ impl<'m> Remote<'m> {
         let what = What::Artifact { size: entry.size, sha256: entry.sha256 };
         let job = Job { patience: self.how.patience, ..Job::new(&name, &urls, what).map_err(Failure::new)? };
         let file = files.open_part(part, entry.size).doing(|| format!("opening {}", files.show(part)))?;
-        let terms = Terms { program: None, ca: self.ca.as_deref(), deadline: DEADLINE };
+        let terms = Terms { program: None, ca: self.ca.as_deref(), deadline: self.how.at_most(DEADLINE) };
         let (mut shown, start) = (Shown::new(&name, entry.size, self.how.on), Instant::now());
         let fetched = fetch(&job, file, &terms, &mut |progress| match progress {
             Progress::At(bytes) => {

@@ -60,7 +60,15 @@ impl Office for VmOffice<'_> {
             (tell.borrow_mut())(line);
         };
         let (policy, patience) = (Policy::default(), Patience::default());
-        let how = How { settings: self.settings, policy, running: self.running, patience, on: On::Log, say: &say };
+        let how = How {
+            settings: self.settings,
+            policy,
+            running: self.running,
+            patience,
+            until: None,
+            on: On::Log,
+            say: &say,
+        };
         install(self.boot, &offer, &how).map(|id| (self.say)(&format!("installed release {id}")))
     }
 
