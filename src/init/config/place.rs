@@ -84,20 +84,24 @@ pub fn make(disk: &Disk) -> Result<(), Failure> {
     disk.make_directory(NEW).doing(doing(disk, "making", NEW))
 }
 
-/// Lets the new one take its place, with what is known of it. Stopped anywhere, `config` is the old one or the new one, whole.
+/// Lets the new one take its place, with what is known of it. Stopped anywhere, `config` is the old one or the new one, whole; and
+/// so is the one before, unless it is what the system runs from, which gives way first.
 pub fn turn(disk: &Disk, record: &Record) -> Result<(), Failure> {
     // The bundle's root is its `config`.
     disk.write_directory_record(&inner(), record).doing(doing(disk, "writing down what is known of", NEW))?;
     sync(disk, NEW)?;
-    if !is_there(disk)? {
+    // It is all in its place before any name but its own leads to it.
+    tree::settle(disk, "")?;
+    if is_there(disk)? {
+        become_the_one_before(disk)?;
+        exchange(disk)?;
+    } else {
         move_to(disk, &inner(), CONFIG)?;
-        sync(disk, "")?;
-        return clear(disk);
+        tree::settle(disk, "")?;
     }
-    make_room(disk)?;
-    move_to(disk, &inner(), BEFORE)?;
-    clear(disk)?;
-    exchange(disk)
+    // Worst case: what was the one before stays there until the next one comes, or the VM boots.
+    clear(disk).unwrap_or_default();
+    Ok(())
 }
 
 /// What a bundle holds below the directory that it is unpacked into.
@@ -111,14 +115,17 @@ pub fn note_running(disk: &Disk, note: &str) -> Result<(), Failure> {
     std::fs::write(note, format!("{number}\n")).doing(|| format!("writing {note}"))
 }
 
-/// The one before has to go; but not from under the running system.
-fn make_room(disk: &Disk) -> Result<(), Failure> {
-    match stands(disk, BEFORE)? && runs(disk, BEFORE)? {
-        true => {
+/// The new one becomes the one before. What that was has to go, but whole, since removing it takes its time; and not from under the
+/// running system.
+fn become_the_one_before(disk: &Disk) -> Result<(), Failure> {
+    match stands(disk, BEFORE)? {
+        false => move_to(disk, &inner(), BEFORE),
+        true if runs(disk, BEFORE)? => {
             tree::remove(disk, RUNNING)?;
-            move_to(disk, BEFORE, RUNNING)
+            move_to(disk, BEFORE, RUNNING)?;
+            move_to(disk, &inner(), BEFORE)
         }
-        false => tree::remove(disk, BEFORE),
+        true => disk.exchange(&inner(), BEFORE).doing(doing(disk, "exchanging the new configuration and", BEFORE)),
     }
 }
 
@@ -131,9 +138,9 @@ fn runs(disk: &Disk, path: &str) -> Result<bool, Failure> {
 }
 
 fn exchange(disk: &Disk) -> Result<(), Failure> {
-    sync(disk, "")?;
+    tree::settle(disk, "")?;
     disk.exchange(CONFIG, BEFORE).doing(doing(disk, "exchanging the configuration and", BEFORE))?;
-    sync(disk, "")
+    tree::settle(disk, "")
 }
 
 fn move_to(disk: &Disk, from: &str, to: &str) -> Result<(), Failure> {

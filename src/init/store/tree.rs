@@ -35,17 +35,19 @@ pub fn replace<F: Files>(
 pub fn turn(files: &impl Files, place: &str) -> Result<(), Failure> {
     let (next, directory) = (next(place), parent(place));
     let doing = || format!("exchanging {} and {}", files.show(&next), files.show(place));
-    let checkpoint = || files.checkpoint().map(drop).doing(|| format!("checkpointing {}", files.show("")));
-    let sync = || files.sync_directory(directory).doing(|| format!("syncing {}", files.show(directory)));
-    sync()?;
-    checkpoint()?;
+    settle(files, directory)?;
     match files.look(place) {
         Ok(_) => files.exchange(&next, place).doing(doing)?,
         Err(Errno::NOENT) => files.rename(&next, place).doing(doing)?,
         Err(error) => return Err(error).doing(doing),
     }
-    sync()?;
-    checkpoint()
+    settle(files, directory)
+}
+
+/// Waits until what was done to a directory is on the disk, and where GRUB sees it too.
+pub fn settle(files: &impl Files, directory: &str) -> Result<(), Failure> {
+    files.sync_directory(directory).doing(|| format!("syncing {}", files.show(directory)))?;
+    files.checkpoint().map(drop).doing(|| format!("checkpointing {}", files.show("")))
 }
 
 /// Removes whatever stands at a path, if anything does, and all below it.
