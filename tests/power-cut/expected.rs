@@ -1,8 +1,8 @@
 //! What may stand on a disk: the states that the guest reported, and which of them a marker allows.
 
 use anyhow::{Context, Result, bail};
-use power_cut_guest::state::{Content, Promise, Release};
-use power_cut_guest::{Line, State};
+use power_cut_guest::state::{Configurations, Content, Files, Leaf, Promise, Release};
+use power_cut_guest::{Kind, Line, State};
 use std::collections::{BTreeMap, HashSet};
 
 /// The states of a recording, by the number of the operation after which they held.
@@ -11,6 +11,8 @@ pub struct Expected {
     /// What the sequence promises.
     pub promise: Promise,
     states: BTreeMap<u32, State>,
+    /// What the configurations may be besides, while the operation with this number takes a new one.
+    between: BTreeMap<u32, Vec<Configurations>>,
 }
 
 /// How something found on a disk fits.
@@ -27,12 +29,19 @@ pub enum Fit {
 impl Expected {
     /// From the guest's lines.
     pub fn from_lines(lines: &[Line], promise: Promise) -> Result<Expected> {
-        let mut states = BTreeMap::new();
+        let (mut states, mut between) = (BTreeMap::<u32, State>::new(), BTreeMap::new());
+        let mut last: Option<&State> = None;
         for line in lines {
             match line {
-                Line::Runs(_) => {}
-                Line::After { operation, state, .. } => {
+                Line::Runs { .. } => {}
+                Line::After { operation, kind, state } => {
+                    if let (Some(Kind::Configure), Some(last), Some((_, first))) = (kind, last, states.iter().next()) {
+                        // The guest runs from the one that was there at the start.
+                        let running = &first.config.current;
+                        between.insert(*operation, while_taken(running, &last.config, &state.config));
+                    }
                     states.insert(*operation, state.clone());
+                    last = Some(state);
                 }
                 Line::Failed(sentence) => bail!("the guest failed: {sentence}"),
             }
@@ -40,7 +49,7 @@ impl Expected {
         if states.is_empty() {
             bail!("the guest reported no state");
         }
-        Ok(Expected { promise, states })
+        Ok(Expected { promise, states, between })
     }
 
     /// The number of the last operation.
@@ -53,14 +62,20 @@ impl Expected {
         self.states.get(&operation).with_context(|| format!("no state after operation {operation} was reported"))
     }
 
-    /// How one part of a state fits where this many operations were reported done.
-    pub fn fit<P: PartialEq>(&self, done: u32, found: &P, part: fn(&State) -> &P) -> Fit {
-        let equal: Vec<u32> = self.states.iter().filter(|(_, state)| part(state) == found).map(|(n, _)| *n).collect();
-        match equal {
-            numbers if numbers.iter().any(|&number| number == done || number == done + 1) => Fit::Current,
-            numbers if numbers.iter().any(|&number| number < done) => Fit::Stale,
-            _ => Fit::Never,
-        }
+    /// How each part of a state fits where this many operations were reported done.
+    pub fn fits(&self, done: u32, found: &State) -> [(&'static str, Fit); 3] {
+        let between = self.between.iter().flat_map(|(number, all)| all.iter().map(|one| (during(*number), one)));
+        let config = self.held(|state| &state.config).chain(between);
+        [
+            ("latest", fit(done, &found.latest, self.held(|state| &state.latest))),
+            ("releases", fit(done, &found.releases, self.held(|state| &state.releases))),
+            ("config", fit(done, &found.config, config)),
+        ]
+    }
+
+    /// A part of each state, by when it held.
+    fn held<'s, P: 's>(&'s self, part: fn(&State) -> &P) -> impl Iterator<Item = (u64, &'s P)> {
+        self.states.iter().map(move |(number, state)| (after(*number), part(state)))
     }
 
     /// What any file of any state holds.
@@ -71,49 +86,136 @@ impl Expected {
                 .collect()
         };
         let artifacts = self.states.values().flat_map(releases).flat_map(BTreeMap::into_values);
-        let config = self.states.values().flat_map(|state| state.config.values().cloned());
+        let configs = self.states.values().map(|state| &state.config);
+        let files = configs.flat_map(|config| config.before.iter().chain([&config.current])).flat_map(Files::values);
+        let config = files.filter_map(|leaf| match leaf {
+            Leaf::File(content) => Some(content.clone()),
+            Leaf::Link(_) => None,
+        });
         artifacts.map(|artifact| artifact.content).chain(config).collect()
     }
+}
+
+/// The moment after an operation, on a scale that has one for each operation and one for the time behind it.
+fn after(operation: u32) -> u64 {
+    2 * u64::from(operation)
+}
+
+/// The moment while an operation is under way.
+fn during(operation: u32) -> u64 {
+    after(operation).saturating_sub(1)
+}
+
+/// How something fits where this many operations were reported done, by all that held and when it did.
+fn fit<'p, P: PartialEq + 'p>(done: u32, found: &P, held: impl Iterator<Item = (u64, &'p P)>) -> Fit {
+    let moments: Vec<u64> = held.filter(|(_, part)| *part == found).map(|(moment, _)| moment).collect();
+    let now = after(done);
+    match moments {
+        moments if moments.iter().any(|moment| (now..=now + 2).contains(moment)) => Fit::Current,
+        moments if moments.iter().any(|&moment| moment < now) => Fit::Stale,
+        _ => Fit::Never,
+    }
+}
+
+/// What the configurations may be between the steps of taking a new one, as init does it: for a moment the new one is the one
+/// before, and where that is what the system runs from, it has given way first.
+fn while_taken(running: &Files, old: &Configurations, new: &Configurations) -> Vec<Configurations> {
+    let with = |before| Configurations { current: old.current.clone(), before };
+    let gave_way = old.before.as_ref() == Some(running);
+    let waiting = with(Some(new.current.clone()));
+    if gave_way { vec![with(None), waiting] } else { vec![waiting] }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A state whose configuration is told apart by a letter.
-    fn state(letter: char) -> State {
-        State { config: [(letter.to_string(), Content::of(b"x"))].into(), ..State::default() }
+    /// Configurations that are told apart by letters: the current one, and the one before or a dash.
+    fn pair(letters: &str) -> Configurations {
+        let files = |letter: char| Files::from([(letter.to_string(), Leaf::File(Content::of(b"x")))]);
+        let mut letters = letters.chars();
+        let (current, before) = (letters.next().map(files), letters.next().filter(|letter| *letter != '-'));
+        Configurations { current: current.expect("a letter"), before: before.map(files) }
     }
 
-    fn after(operation: u32, letter: char) -> Line {
-        Line::After { operation, kind: None, state: state(letter) }
+    fn state(letters: &str) -> State {
+        State { config: pair(letters), ..State::default() }
+    }
+
+    fn line(operation: u32, kind: Kind, letters: &str) -> Line {
+        Line::After { operation, kind: (operation > 0).then_some(kind), state: state(letters) }
+    }
+
+    fn shown(expected: &Expected, done: u32, letters: &str) -> char {
+        match expected.fits(done, &state(letters)) {
+            [("latest", Fit::Current), ("releases", Fit::Current), ("config", fit)] => match fit {
+                Fit::Current => 'C',
+                Fit::Stale => 'S',
+                Fit::Never => 'N',
+            },
+            fits => panic!("{fits:?}"),
+        }
     }
 
     #[test]
     fn the_marker_says_which_states_fit() {
-        let lines = [Line::Runs("1".into()), after(0, 'a'), after(1, 'b'), after(2, 'c'), after(3, 'a')];
+        let runs = Line::Runs { root: "1".into(), configs: vec![] };
+        let after = |operation, letters| line(operation, Kind::Install, letters);
+        let lines = [runs, after(0, "a-"), after(1, "b-"), after(2, "c-"), after(3, "a-")];
         let expected = Expected::from_lines(&lines, Promise::Every).expect("states");
         assert_eq!(expected.last(), 3);
-        for (done, letters) in [(0, "CCNCN"), (1, "SCCSN"), (2, "CSCCN"), (3, "CSSCN")] {
-            let fits: String = ['a', 'b', 'c', 'a', 'x']
-                .map(|letter| match expected.fit(done, &state(letter).config, |state| &state.config) {
-                    Fit::Current => 'C',
-                    Fit::Stale => 'S',
-                    Fit::Never => 'N',
-                })
-                .iter()
-                .collect();
-            assert_eq!(fits, letters, "{done} done");
+        for (done, wanted) in [(0, "CCNCN"), (1, "SCCSN"), (2, "CSCCN"), (3, "CSSCN")] {
+            let fits: String =
+                ["a-", "b-", "c-", "a-", "x-"].map(|letters| shown(&expected, done, letters)).iter().collect();
+            assert_eq!(fits, wanted, "{done} done");
+        }
+    }
+
+    /// What may be in force, with what before it, at each moment of two takings, a way back and a third taking.
+    #[test]
+    fn a_configuration_is_taken_by_way_of_the_one_before() {
+        let lines = [
+            line(0, Kind::Configure, "a-"),
+            line(1, Kind::Configure, "ba"),
+            line(2, Kind::Configure, "cb"),
+            line(3, Kind::RollBackConfig, "bc"),
+            line(4, Kind::Configure, "db"),
+        ];
+        let expected = Expected::from_lines(&lines, Promise::Every).expect("states");
+        let all = [
+            "a-", "ab", "ba", "b-", "bc", "cb", "c-", "b-", "bd", "db", "d-", "aa", "bb", "cc", "ca", "da", "xa", "bx",
+        ];
+        let wanted = [
+            // While the first is taken, it is the one before.
+            (0, "a- ab ba", ""),
+            // What the guest runs from gives way, and is missing for a moment.
+            (1, "ba b- bc cb", "a- ab"),
+            // A way back is one step: c was the one before for a moment while it was taken, and is it again.
+            (2, "cb bc", "a- ab ba b-"),
+            // What it does not run from changes places with the new one: nothing is missing.
+            (3, "bc bd db", "a- ab ba b- cb"),
+            (4, "db", "a- ab ba b- bc cb bd"),
+        ];
+        for (done, current, stale) in wanted {
+            let is_one_of = |list: &str, letters: &str| list.split(' ').any(|one| one == letters);
+            for letters in all {
+                let fit = match () {
+                    () if is_one_of(current, letters) => 'C',
+                    () if is_one_of(stale, letters) => 'S',
+                    () => 'N',
+                };
+                assert_eq!(shown(&expected, done, letters), fit, "{letters}, {done} done");
+            }
         }
     }
 
     #[test]
     fn a_guest_that_failed_is_an_error() {
-        let table = [("no line", vec![]), ("no state", vec![Line::Runs("1".into())])];
+        let table = [("no line", vec![]), ("no state", vec![Line::Runs { root: "1".into(), configs: vec![] }])];
         for (name, lines) in table {
             assert!(Expected::from_lines(&lines, Promise::Every).is_err(), "{name}");
         }
-        let failed = [after(0, 'a'), Line::Failed("no space".into())];
+        let failed = [line(0, Kind::Install, "a-"), Line::Failed("no space".into())];
         let error = Expected::from_lines(&failed, Promise::Every).expect_err("it failed").to_string();
         assert_eq!(error, "the guest failed: no space");
     }

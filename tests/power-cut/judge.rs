@@ -100,11 +100,7 @@ pub fn read_marker(file: &File) -> Result<u32> {
 
 /// What of the state is older than it should be, if anything. An error says what of it never was like that.
 fn compare(found: &State, expected: &Expected, done: u32) -> Sight {
-    let fits = [
-        ("latest", expected.fit(done, &found.latest, |state| &state.latest)),
-        ("releases", expected.fit(done, &found.releases, |state| &state.releases)),
-        ("config", expected.fit(done, &found.config, |state| &state.config)),
-    ];
+    let fits = expected.fits(done, found);
     if let Some((part, _)) = fits.iter().find(|(_, fit)| *fit == Fit::Never) {
         return Err(format!("{part} is neither as after {done} operations nor as after the next: {}", shown(found)));
     }
@@ -120,7 +116,9 @@ fn shown(state: &State) -> String {
     let mut parts = vec![format!("latest {}", versions(&state.latest))];
     let releases = state.releases.iter().flatten();
     parts.extend(releases.map(|(number, release)| format!("{number}: {}", versions(release))));
-    parts.push(format!("{} files of configuration", state.config.len()));
+    let state::Configurations { current, before } = &state.config;
+    let before = before.as_ref().map_or("none".to_string(), |before| format!("one of {}", before.len()));
+    parts.push(format!("a configuration of {} files, {before} before it", current.len()));
     parts.join("; ")
 }
 

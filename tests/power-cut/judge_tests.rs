@@ -1,8 +1,8 @@
 //! Disks made without a VM, one for each thing that a judgement can say.
 
 use super::*;
-use power_cut_guest::Line;
-use power_cut_guest::state::Promise;
+use power_cut_guest::state::{CONFIG, CONFIG_BEFORE, Promise};
+use power_cut_guest::{Kind, Line};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -11,7 +11,14 @@ const SIZE: u64 = 8 << 20;
 /// `bg_free_blocks_count_lo` of the first group: its descriptor is at the start of block 1.
 const FREE_BLOCKS: u64 = 4096 + 0x0c;
 
-/// Two disks, before and after an operation, and what is expected of them.
+/// What stands below `config` and below `config.prev` of a disk: names of files and what is in them.
+type Pair<'p> = [Option<&'p [(&'p str, &'p str)]>; 2];
+
+const OLDER: &[(&str, &str)] = &[("name", "older"), ("etc/other", "older")];
+const OLD: &[(&str, &str)] = &[("name", "old"), ("etc/other", "old")];
+const NEW: &[(&str, &str)] = &[("name", "new"), ("etc/other", "new")];
+
+/// Two disks, before and after an operation that changes release and configuration, and what is expected of them.
 struct Place {
     directory: tempfile::TempDir,
     expected: Expected,
@@ -21,9 +28,9 @@ impl Place {
     fn new() -> Place {
         let directory = tempfile::tempdir().expect("a directory");
         let mut lines = Vec::new();
-        for (operation, name) in [(0, "old"), (1, "new")] {
+        for (operation, name, config) in [(0, "old", [Some(OLD), Some(OLDER)]), (1, "new", [Some(NEW), Some(OLD)])] {
             let path = directory.path().join(name);
-            make_disk(&path, name);
+            make_disk(&path, name, &config);
             // Nothing is expected yet, and nothing needs to be to read what is there.
             let none = Expected::from_lines(&[after(0, State::default())], Promise::Every).expect("a state");
             let library = Library::new(&none, directory.path());
@@ -46,14 +53,14 @@ impl Place {
 }
 
 fn after(operation: u32, state: State) -> Line {
-    Line::After { operation, kind: None, state }
+    Line::After { operation, kind: (operation > 0).then_some(Kind::Configure), state }
 }
 
-/// A release whose `vm_root` and whose configuration hold the disk's name.
-fn make_disk(path: &Path, name: &str) {
+/// A release whose `vm_root` holds the disk's name.
+fn make_disk(path: &Path, name: &str, config: &Pair) {
     let staging = tempfile::tempdir().expect("a directory");
     let at = |path: &str| staging.path().join(path);
-    for directory in ["releases/0", "artifacts/kernel", "artifacts/vm_root", "config/templates"] {
+    for directory in ["releases/0", "artifacts/kernel", "artifacts/vm_root"] {
         fs::create_dir_all(at(directory)).expect("made");
     }
     for (artifact, version, text) in [("kernel", "1", "the kernel\n"), ("vm_root", name, name)] {
@@ -62,7 +69,13 @@ fn make_disk(path: &Path, name: &str) {
             .expect("linked");
     }
     symlink("releases/0", at("latest")).expect("linked");
-    fs::write(at("config/templates/name"), name).expect("written");
+    for (place, files) in [CONFIG, CONFIG_BEFORE].iter().zip(config) {
+        for (file, text) in files.iter().copied().flatten() {
+            let file = at(&format!("{place}/{file}"));
+            fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+            fs::write(file, text).expect("written");
+        }
+    }
     dock0::disk::make_file_system(staging.path(), path, SIZE - marker::SIZE, "dock0").expect("made");
     File::options().write(true).open(path).and_then(|file| file.set_len(SIZE)).expect("made longer");
 }
@@ -85,6 +98,39 @@ fn old_or_new_is_sound_and_what_was_done_is_not_undone() {
         let older = |why: Option<String>| why.is_some_and(|why| why.contains("is older than after 1 operations"));
         assert_eq!((older(judgement.stale), older(judgement.init)), (!sound, !sound), "{disk}, {done} done");
         assert_eq!((judgement.grub, judgement.unclean), (None, None), "{disk}, {done} done");
+    }
+}
+
+#[test]
+fn configurations_are_whole_and_in_their_places() {
+    let place = Place::new();
+    let never = "config is neither as after";
+    let mixed = &[("name", "new"), ("etc/other", "old")][..];
+    let rows: [(&str, u32, Pair, &str); 14] = [
+        ("as before", 0, [Some(OLD), Some(OLDER)], ""),
+        ("the new one waits as the one before", 0, [Some(OLD), Some(NEW)], ""),
+        ("as afterwards", 0, [Some(NEW), Some(OLD)], ""),
+        ("as afterwards, and done", 1, [Some(NEW), Some(OLD)], ""),
+        ("as before, and done", 1, [Some(OLD), Some(OLDER)], "config is older than after 1"),
+        ("the new one still waits, and done", 1, [Some(OLD), Some(NEW)], "config is older than after 1"),
+        ("none is in force", 0, [None, Some(OLD)], "listing config: "),
+        ("one of two in force", 0, [Some(mixed), Some(OLD)], never),
+        ("half of one in force", 0, [NEW.get(..1), Some(OLD)], never),
+        ("the one before is gone", 0, [Some(OLD), None], never),
+        ("half of the one before", 0, [Some(OLD), OLDER.get(1..)], never),
+        ("one of two before", 0, [Some(OLD), Some(mixed)], never),
+        ("in force and before", 0, [Some(NEW), Some(NEW)], never),
+        ("the one before stayed", 1, [Some(NEW), Some(OLDER)], never),
+    ];
+    for (name, done, config, wanted) in rows {
+        // The release is as it should be.
+        make_disk(&place.directory.path().join("row"), ["old", "new"][done as usize], &config);
+        let judgement = place.judge("row", &marker::block(done), |_| {}).expect("judged");
+        for why in [judgement.init, judgement.grub.or(judgement.stale)] {
+            let why = why.unwrap_or_default();
+            assert!(if wanted.is_empty() { why.is_empty() } else { why.contains(wanted) }, "{name}: {why}");
+        }
+        assert_eq!(judgement.unclean, None, "{name}");
     }
 }
 

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_quoted() {
-        let error = format!("{:#}", parse_lines("{\"Runs\":\"1\"}\n{").expect_err("no line"));
+        let error = format!("{:#}", parse_lines("{\"Failed\":\"1\"}\n{").expect_err("no line"));
         assert!(error.starts_with("reading the guest's line {: "), "{error}");
     }
 }

@@ -46,7 +46,8 @@ pub fn weak_spot(sequence: Sequence) -> Option<Column> {
     match sequence {
         Sequence::Symlink | Sequence::Exchange => Some(Column::Stale),
         Sequence::SymlinkCheckpoint | Sequence::RotateCheckpoint => Some(Column::Grub),
-        Sequence::Rotate => Some(Column::Init),
+        // Nothing but its configuration can be what breaks: its releases are dock0's.
+        Sequence::Rotate | Sequence::ConfigByRenames => Some(Column::Init),
         Sequence::Dock0 => None,
     }
 }
@@ -193,6 +194,7 @@ mod tests {
             (Sequence::Rotate, "i", "gsu"),
             (Sequence::RotateCheckpoint, "g", "isu"),
             (Sequence::Exchange, "s", "igu"),
+            (Sequence::ConfigByRenames, "i", "gsu"),
         ] {
             let caught = row(sequence, &["", spot]);
             assert_eq!(caught.faults(), Vec::<String>::new(), "{sequence:?}");

@@ -3,7 +3,7 @@
 use crate::cuts::BLOCK;
 use crate::library::{Known, Library};
 use ext4_view::{Ext4, Ext4Read};
-use power_cut_guest::state::{Content, Tree};
+use power_cut_guest::state::{Content, Tree, What};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -57,9 +57,14 @@ impl Tree for View<'_> {
         Ok(names)
     }
 
-    fn is_directory(&self, path: &str) -> Result<bool, String> {
-        let meta = self.ext4.symlink_metadata(&*absolute(path));
-        meta.map(|meta| meta.is_dir()).map_err(|error| format!("looking at {path}: {error}"))
+    fn what(&self, path: &str) -> Result<What, String> {
+        let meta =
+            self.ext4.symlink_metadata(&*absolute(path)).map_err(|error| format!("looking at {path}: {error}"))?;
+        Ok(match () {
+            () if meta.is_dir() => What::Directory,
+            () if meta.is_symlink() => What::Link,
+            () => What::File,
+        })
     }
 
     fn target(&self, link: &str) -> Result<String, String> {

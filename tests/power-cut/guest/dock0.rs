@@ -1,19 +1,20 @@
-//! dock0's own sequence, by the very code that ships: the menagerie command, and its replacing of whole trees. No power cut at
-//! any write loses anything, for init or for GRUB.
+//! dock0's own sequence, by the very code that ships: the menagerie command, and the taking of a bundle. No power cut at any write
+//! loses anything, for init or for GRUB.
 
-use crate::operation::{ConfigFile, NewArtifact};
+use crate::operation::{ConfigEntry, ConfigWhat, NewArtifact};
 use crate::releases::{self, KEEP};
 use anyhow::{Context, Result, anyhow, ensure};
-use init::store::files::{Files, parent};
-use init::store::{Disk, Lock, tree};
-use init::{command, failure::Doing, failure::Failure};
+use bundles::gzip;
+use bundles::tar::{Archive, Header};
+use init::config::{self, THIS_PROGRAM, Undone};
+use init::store::Disk;
+use init::{command, failure::Failure};
 use menagerie::layout::{CONFIG, LATEST};
-use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Where the files of a new release stand before they are installed: in memory.
+/// Where a new release or configuration stands before it is taken: in memory.
 const INCOMING: &str = "/run/incoming";
 
 /// Adds these artifacts and a release made of them and of what the current one has besides.
@@ -36,11 +37,23 @@ pub fn roll_back(boot: &Path) -> Result<()> {
     menagerie(boot, &["rollback".into()])
 }
 
-/// Replaces the configuration.
-pub fn configure(boot: &Path, files: &[ConfigFile]) -> Result<()> {
+/// Takes a bundle as PID 1 takes one that was pushed.
+pub fn configure(boot: &Path, entries: &[ConfigEntry]) -> Result<()> {
+    fs::create_dir_all(INCOMING).with_context(|| format!("making {INCOMING}"))?;
+    let file = format!("{INCOMING}/bundle");
+    fs::write(&file, bundle(entries)).with_context(|| format!("writing {file}"))?;
+    let bundle = File::open(&file).with_context(|| format!("opening {file}"))?;
     let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
-    ensure!(disk.lock(Lock::ToChange).map_err(as_error)?, "somebody else changes the disk");
-    tree::replace(&disk, CONFIG, |disk, next| build(disk, next, files)).map_err(as_error)
+    disk.claim().map_err(as_error)?;
+    match config::take(&disk, bundle, Path::new(THIS_PROGRAM)) {
+        Ok(_) => Ok(()),
+        Err(Undone::Refused(failure) | Undone::Failed(failure)) => Err(as_error(failure)),
+    }
+}
+
+/// Lets the configuration and the one before change places.
+pub fn roll_back_config(boot: &Path) -> Result<()> {
+    menagerie(boot, &["config".into(), "rollback".into()])
 }
 
 fn menagerie(boot: &Path, words: &[String]) -> Result<()> {
@@ -50,25 +63,16 @@ fn menagerie(boot: &Path, words: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds a configuration, every file and directory of it on the disk when it returns.
-fn build(disk: &Disk, next: &str, files: &[ConfigFile]) -> Result<(), Failure> {
-    let doing = |path: &str| format!("building {}", disk.show(path));
-    disk.make_directory(next).doing(|| doing(next))?;
-    let mut directories = BTreeSet::from([next.to_string()]);
-    for (path, bytes) in files {
-        let path = format!("{next}/{path}");
-        for (at, _) in path.match_indices('/') {
-            let directory = path.get(..at).unwrap_or_default().to_string();
-            if directory.len() > next.len() && directories.insert(directory.clone()) {
-                disk.make_directory(&directory).doing(|| doing(&directory))?;
-            }
+/// The configuration as an operator's command sends it.
+fn bundle(entries: &[ConfigEntry]) -> Vec<u8> {
+    let add = |archive: Archive, ConfigEntry { path, what }: &ConfigEntry| {
+        let path = format!("{CONFIG}/{path}");
+        match what {
+            ConfigWhat::File(text) => archive.add(Header::file(&path, text.len()), text.as_bytes()),
+            ConfigWhat::Link(target) => archive.add(Header::link(&path, target), b""),
         }
-        let mut file = disk.create(&path, bytes.len() as u64).doing(|| doing(&path))?;
-        disk.write(&mut file, bytes).doing(|| doing(&path))?;
-        disk.finish(file).doing(|| doing(parent(&path)))?;
-        disk.set_mode(&path, 0o644).doing(|| doing(&path))?;
-    }
-    directories.iter().rev().try_for_each(|directory| disk.sync_directory(directory).doing(|| doing(directory)))
+    };
+    gzip::compress(&entries.iter().fold(Archive::default(), add).end())
 }
 
 fn as_error(failure: Failure) -> anyhow::Error {

@@ -6,8 +6,13 @@ use serde::{Deserialize, Serialize};
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Line {
-    /// The guest runs from this version of `vm_root`.
-    Runs(String),
+    /// The guest runs.
+    Runs {
+        /// From this version of `vm_root`.
+        root: String,
+        /// What the boot has left in the boot partition's root that has to do with configurations, by name.
+        configs: Vec<String>,
+    },
     /// The disk's state after the operation with this number; the number that was reached before stands for the start.
     After {
         /// As on the marker.
@@ -32,18 +37,30 @@ pub enum Kind {
     RollBack,
     /// A new configuration.
     Configure,
+    /// The configuration and the one before it change places.
+    RollBackConfig,
 }
 
+/// What the operations of a recording do, in turn. A configuration is taken where there is none before it, where the one before
+/// it is what the guest runs from, and where it is not.
+const TURNS: [Kind; 9] = [
+    Kind::InstallWithKernel,
+    Kind::Configure,
+    Kind::RollBack,
+    Kind::Configure,
+    Kind::RollBackConfig,
+    Kind::Configure,
+    Kind::Install,
+    Kind::Install,
+    Kind::RollBack,
+];
+
 impl Kind {
-    /// What the operation with this number does in a recording: every second is an install, and every third install
-    /// brings a kernel.
+    /// What the operation with this number, counted from 1, does in a recording.
     pub fn of(operation: u32) -> Kind {
-        match operation % 4 {
-            0 => Kind::RollBack,
-            2 => Kind::Configure,
-            _ if operation.div_ceil(2).is_multiple_of(3) => Kind::InstallWithKernel,
-            _ => Kind::Install,
-        }
+        let [first, ..] = TURNS;
+        let before = operation.saturating_sub(1) as usize;
+        TURNS.get(before % TURNS.len()).copied().unwrap_or(first)
     }
 }
 
@@ -53,15 +70,16 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_turn() {
-        let letters: String = (1..=12)
+        let letters: String = (1..=18)
             .map(|operation| match Kind::of(operation) {
                 Kind::Install => 'i',
                 Kind::InstallWithKernel => 'k',
                 Kind::RollBack => 'r',
                 Kind::Configure => 'c',
+                Kind::RollBackConfig => 'b',
             })
             .collect();
-        assert_eq!(letters, "icirkcirickr");
+        assert_eq!(letters, "kcrcbciirkcrcbciir");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! again, says on the console and on the disk what it has done, and ends the VM.
 //!
 //! Words on the kernel command line tell it what to do: `cut.sequence=WORD cut.operations=N`. Without them it does what
-//! an operator does after a power cut: one install and one way back, by dock0's sequence.
+//! an operator does after a power cut: an install and a way back, a new configuration and a way back, by dock0's sequence.
+//!
+//! Like init it is its own child that unpacks a bundle, under another name.
 
 #![forbid(unsafe_code)]
 
@@ -14,14 +16,27 @@ mod releases;
 mod steps;
 
 use anyhow::{Context, Result};
+use init::config;
+use init::role::Role;
 use mounted::Mounted;
 use operation::Operation;
 use power_cut_guest::{Kind, Line, Sequence, state};
 use rustix::system::RebootCommand;
 use std::fs;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
-fn main() {
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Role::Unpack(words) = Role::of(&words, rustix::process::getpid().is_init()) {
+        return config::child::run(words);
+    }
+    run_as_init();
+    ExitCode::SUCCESS
+}
+
+fn run_as_init() {
     if let Err(error) = change_and_tell().or_else(|error| say(&Line::Failed(format!("{error:#}")))) {
         eprintln!("the guest could not even say what failed: {error:#}");
     }
@@ -42,7 +57,7 @@ fn change_and_tell() -> Result<()> {
     let done = disk.done()?;
     let (sequence, kinds) = orders(&words, done)?;
 
-    say(&Line::Runs(mounted::running_version()?))?;
+    say(&Line::Runs { root: mounted::running_version()?, configs: disk.configs()? })?;
     tell(&disk, sequence, done, None)?;
     for (operation, kind) in (done + 1..).zip(kinds) {
         Operation { number: operation, kind }.perform(&disk.root, sequence)?;
@@ -56,7 +71,7 @@ fn change_and_tell() -> Result<()> {
 fn orders(words: &str, done: u32) -> Result<(Sequence, Vec<Kind>)> {
     let word = |name: &str| words.split_whitespace().filter_map(|word| word.split_once('=')).find(|(n, _)| *n == name);
     let Some((_, sequence)) = word("cut.sequence") else {
-        return Ok((Sequence::Dock0, vec![Kind::Install, Kind::RollBack]));
+        return Ok((Sequence::Dock0, vec![Kind::Install, Kind::RollBack, Kind::Configure, Kind::RollBackConfig]));
     };
     let sequence = Sequence::named(sequence).with_context(|| format!("there is no sequence {sequence}"))?;
     let (_, count) = word("cut.operations").context("cut.operations= is missing")?;

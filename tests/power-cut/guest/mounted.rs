@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use power_cut_guest::marker;
-use power_cut_guest::state::{Content, Tree};
+use power_cut_guest::state::{self, Content, Tree, What};
 use rustix::fs::{Mode, OFlags};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -50,6 +50,14 @@ impl Mounted {
         device.write_all(&marker::block(done)).context("writing the marker")
     }
 
+    /// What stands in its root that is a configuration or is left over of one, by name.
+    pub fn configs(&self) -> Result<Vec<String>> {
+        let mut names = self.names("").map_err(anyhow::Error::msg)?;
+        names.retain(|name| name.starts_with(state::CONFIG));
+        names.sort();
+        Ok(names)
+    }
+
     fn at(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
@@ -79,9 +87,13 @@ impl Tree for Mounted {
         entries.map(|entry| Ok(entry.map_err(say)?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    fn is_directory(&self, path: &str) -> Result<bool, String> {
+    fn what(&self, path: &str) -> Result<What, String> {
         let meta = fs::symlink_metadata(self.at(path)).map_err(|error| format!("looking at {path}: {error}"))?;
-        Ok(meta.is_dir())
+        Ok(match () {
+            () if meta.is_dir() => What::Directory,
+            () if meta.is_symlink() => What::Link,
+            () => What::File,
+        })
     }
 
     fn target(&self, link: &str) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! The sequences that lose something: kept for good, so that the rig proves with each run that it would notice.
 
-use crate::operation::{ConfigFile, NewArtifact};
+use crate::operation::{ConfigEntry, NewArtifact};
 use crate::releases::{self, Links};
 use crate::steps::{
     build_config, build_release, build_releases, checkpoint, exchange, fsync, remove, remove_unneeded, rename,
@@ -9,6 +9,7 @@ use crate::steps::{
 use anyhow::{Context, Result};
 use menagerie::{Layout, layout};
 use power_cut_guest::Sequence;
+use power_cut_guest::state::{CONFIG, CONFIG_BEFORE};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -19,7 +20,7 @@ pub fn install(sequence: Sequence, boot: &Path, new: &[NewArtifact]) -> Result<(
     match sequence {
         Sequence::Symlink | Sequence::SymlinkCheckpoint => install_beside(sequence, boot, new),
         Sequence::Rotate | Sequence::RotateCheckpoint => rotate_in(sequence, boot, new),
-        Sequence::Exchange | Sequence::Dock0 => {
+        Sequence::Exchange | Sequence::ConfigByRenames | Sequence::Dock0 => {
             let releases = releases::read(&boot.join(layout::RELEASES))?;
             exchange_releases(boot, &releases::after_install(&releases, new))
         }
@@ -34,21 +35,39 @@ pub fn roll_back(sequence: Sequence, boot: &Path) -> Result<()> {
             lead_latest_to(sequence, boot, other)
         }
         Sequence::Rotate | Sequence::RotateCheckpoint => rotate_back(sequence, boot),
-        Sequence::Exchange | Sequence::Dock0 => {
+        Sequence::Exchange | Sequence::ConfigByRenames | Sequence::Dock0 => {
             let releases = releases::read(&boot.join(layout::RELEASES))?;
             exchange_releases(boot, &releases::after_roll_back(&releases))
         }
     }
 }
 
-/// Replaces the configuration by an exchange.
-pub fn configure(sequence: Sequence, boot: &Path, files: &[ConfigFile]) -> Result<()> {
-    let (config, new) = (boot.join("config"), boot.join("config.new"));
-    build_config(&new, files)?;
+/// Makes a new configuration the current one, and the current one the one before.
+pub fn configure(sequence: Sequence, boot: &Path, entries: &[ConfigEntry]) -> Result<()> {
+    let [config, new, before] = [CONFIG, "config.new", CONFIG_BEFORE].map(|name| boot.join(name));
+    build_config(&new, entries)?;
     fsync(boot)?;
-    exchange(&config, &new)?;
+    if sequence == Sequence::ConfigByRenames {
+        remove(&before)?;
+        rename(&config, &before)?;
+        fsync(boot)?;
+        rename(&new, &config)?;
+        return finish(sequence, boot);
+    }
+    if before.try_exists()? {
+        exchange(&new, &before)?;
+    } else {
+        rename(&new, &before)?;
+    }
+    exchange(&config, &before)?;
     finish(sequence, boot)?;
     remove(&new)
+}
+
+/// Lets the configuration and the one before change places.
+pub fn roll_back_config(sequence: Sequence, boot: &Path) -> Result<()> {
+    exchange(&boot.join(CONFIG), &boot.join(CONFIG_BEFORE))?;
+    finish(sequence, boot)
 }
 
 /// fsync of the boot partition's root, and the checkpoint of those that have one.
@@ -56,7 +75,9 @@ fn finish(sequence: Sequence, boot: &Path) -> Result<()> {
     fsync(boot)?;
     match sequence {
         Sequence::SymlinkCheckpoint | Sequence::RotateCheckpoint => checkpoint(boot),
-        Sequence::Symlink | Sequence::Rotate | Sequence::Exchange | Sequence::Dock0 => Ok(()),
+        Sequence::Symlink | Sequence::Rotate | Sequence::Exchange | Sequence::ConfigByRenames | Sequence::Dock0 => {
+            Ok(())
+        }
     }
 }
 

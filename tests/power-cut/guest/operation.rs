@@ -16,6 +16,9 @@ pub struct Operation {
     pub kind: Kind,
 }
 
+/// So many steps of four bytes are longer than the 59 bytes that ext4 has room for in an inode, and no longer than a bundle takes.
+const LONG_WAY: usize = 16;
+
 /// An artifact that an install brings.
 pub struct NewArtifact {
     /// `kernel` or `vm_root`.
@@ -26,20 +29,37 @@ pub struct NewArtifact {
     pub bytes: Vec<u8>,
 }
 
-/// A file of a configuration: its path below `config` and its bytes.
-pub type ConfigFile = (String, Vec<u8>);
+/// A file or a link of a configuration.
+pub struct ConfigEntry {
+    /// Its path below `config`.
+    pub path: String,
+    /// What it is.
+    pub what: ConfigWhat,
+}
+
+/// What a configuration is made of.
+pub enum ConfigWhat {
+    /// A file with this text.
+    File(String),
+    /// A link that leads there.
+    Link(String),
+}
 
 impl Operation {
     /// Changes the boot partition that is mounted at `boot`; when this returns the change is on the disk.
     pub fn perform(&self, boot: &Path, sequence: Sequence) -> Result<()> {
         let (kind, new) = (self.kind, self.new_artifacts(boot)?);
         let done = match (sequence, kind) {
-            (Sequence::Dock0, Kind::Install | Kind::InstallWithKernel) => dock0::install(boot, &new),
-            (Sequence::Dock0, Kind::RollBack) => dock0::roll_back(boot),
+            (Sequence::Dock0 | Sequence::ConfigByRenames, Kind::Install | Kind::InstallWithKernel) => {
+                dock0::install(boot, &new)
+            }
+            (Sequence::Dock0 | Sequence::ConfigByRenames, Kind::RollBack) => dock0::roll_back(boot),
             (Sequence::Dock0, Kind::Configure) => dock0::configure(boot, &self.config()),
+            (Sequence::Dock0, Kind::RollBackConfig) => dock0::roll_back_config(boot),
             (_, Kind::Install | Kind::InstallWithKernel) => naive::install(sequence, boot, &new),
             (_, Kind::RollBack) => naive::roll_back(sequence, boot),
             (_, Kind::Configure) => naive::configure(sequence, boot, &self.config()),
+            (_, Kind::RollBackConfig) => naive::roll_back_config(sequence, boot),
         };
         done.with_context(|| format!("operation {}, {kind:?}", self.number))
     }
@@ -49,7 +69,7 @@ impl Operation {
         let names: &[&'static str] = match self.kind {
             Kind::Install => &[layout::VM_ROOT],
             Kind::InstallWithKernel => &[layout::VM_ROOT, layout::KERNEL],
-            Kind::RollBack | Kind::Configure => &[],
+            Kind::RollBack | Kind::Configure | Kind::RollBackConfig => &[],
         };
         let current = releases::read_one(&boot.join(layout::LATEST))?.context("latest leads nowhere")?;
         let version = self.new_version(&current);
@@ -69,18 +89,23 @@ impl Operation {
         if current.values().any(|current| *current == version) { version + "+" } else { version }
     }
 
-    /// A handful of files, one of which names its generation and one of which is longer than a block.
-    fn config(&self) -> Vec<ConfigFile> {
+    /// A handful of files, one of which names its generation and one of which is longer than a block; and two links, one of
+    /// which is too long to stand in an inode.
+    fn config(&self) -> Vec<ConfigEntry> {
         let generation = format!("{}\n", self.number);
-        [
+        let files = [
             ("templates/etc/generation", generation.clone()),
             ("templates/etc/hostname", "cut\n".to_string()),
             ("templates/etc/long", generation.repeat(4096)),
             ("templates/etc/network/interfaces", format!("# {generation}")),
             ("bundle", format!("bundle {generation}")),
-        ]
-        .map(|(path, text)| (path.to_string(), text.into_bytes()))
-        .into()
+        ];
+        let files = files.map(|(path, text)| ConfigEntry { path: path.to_string(), what: ConfigWhat::File(text) });
+        let link = |path: String, target| ConfigEntry { path, what: ConfigWhat::Link(target) };
+        let far = format!("../usr/share/{}{}", "far/".repeat(LONG_WAY), self.number);
+        let far = link("templates/etc/far".into(), far);
+        let near = link("templates/etc/near".into(), self.number.to_string());
+        files.into_iter().chain([far, near]).collect()
     }
 }
 

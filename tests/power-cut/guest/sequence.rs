@@ -17,16 +17,19 @@ pub enum Sequence {
     RotateCheckpoint,
     /// A whole `releases.new` is exchanged with `releases`, then fsync, and no checkpoint.
     Exchange,
+    /// Releases as dock0 changes them; `config` becomes `config.prev` and `config.new` becomes `config`, with an fsync after each.
+    ConfigByRenames,
 }
 
 impl Sequence {
     /// Each of them, in the order of the table.
-    pub const ALL: [Sequence; 6] = [
+    pub const ALL: [Sequence; 7] = [
         Sequence::Symlink,
         Sequence::SymlinkCheckpoint,
         Sequence::Rotate,
         Sequence::RotateCheckpoint,
         Sequence::Exchange,
+        Sequence::ConfigByRenames,
         Sequence::Dock0,
     ];
 
@@ -39,6 +42,7 @@ impl Sequence {
             Sequence::Rotate => "rotate",
             Sequence::RotateCheckpoint => "rotate-checkpoint",
             Sequence::Exchange => "exchange",
+            Sequence::ConfigByRenames => "config-by-renames",
         }
     }
 
@@ -51,6 +55,7 @@ impl Sequence {
             Sequence::Rotate => "rotate releases/N by renames, fsync after each",
             Sequence::RotateCheckpoint => "rotate by renames, one fsync at the end, checkpoint",
             Sequence::Exchange => "build releases.new, RENAME_EXCHANGE, no checkpoint",
+            Sequence::ConfigByRenames => "config to config.prev, config.new to config, fsync after each",
         }
     }
 
@@ -64,7 +69,11 @@ impl Sequence {
         match self {
             // The directory that `latest` does not lead to is built in place.
             Sequence::Symlink | Sequence::SymlinkCheckpoint => Promise::Latest,
-            Sequence::Rotate | Sequence::RotateCheckpoint | Sequence::Exchange | Sequence::Dock0 => Promise::Every,
+            Sequence::Rotate
+            | Sequence::RotateCheckpoint
+            | Sequence::Exchange
+            | Sequence::ConfigByRenames
+            | Sequence::Dock0 => Promise::Every,
         }
     }
 }

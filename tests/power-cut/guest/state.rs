@@ -12,8 +12,29 @@ pub struct State {
     pub latest: Release,
     /// Every release, by its number; `None` where the sequence promises nothing about those that `latest` does not lead to.
     pub releases: Option<BTreeMap<u32, Release>>,
-    /// The files below `config`, by path.
-    pub config: BTreeMap<String, Content>,
+    /// The configurations.
+    pub config: Configurations,
+}
+
+/// The configuration and the one before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configurations {
+    /// What stands below `config`.
+    pub current: Files,
+    /// What stands below `config.prev`, where there is one.
+    pub before: Option<Files>,
+}
+
+/// Files and links, by their paths below the directory that they stand in.
+pub type Files = BTreeMap<String, Leaf>;
+
+/// What is no directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leaf {
+    /// A file, and what it holds.
+    File(Content),
+    /// A link, and where it leads.
+    Link(String),
 }
 
 /// The artifacts of a release, by name.
@@ -54,12 +75,32 @@ pub enum Promise {
     Every,
 }
 
-/// A tree of files, wherever it stands. Paths are relative to its root; an error is a sentence.
+/// What can stand at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// Anything else.
+    File,
+}
+
+/// Where the configuration that is in force stands.
+pub const CONFIG: &str = menagerie::layout::CONFIG;
+/// Where the one before it stands.
+pub const CONFIG_BEFORE: &str = "config.prev";
+
+/// How many steps there may be from the root of a tree to a file of a configuration. Without the journal a directory may seem to
+/// lie in itself.
+const DEEPEST: usize = 32;
+
+/// A tree of files, wherever it stands. Paths are relative to its root, which is `""`; an error is a sentence.
 pub trait Tree {
     /// The names in a directory, without `.` and `..`.
     fn names(&self, directory: &str) -> Result<Vec<String>, String>;
-    /// Whether it is a directory, links not followed.
-    fn is_directory(&self, path: &str) -> Result<bool, String>;
+    /// What stands at a path; a link is not followed.
+    fn what(&self, path: &str) -> Result<What, String>;
     /// Where a link leads.
     fn target(&self, link: &str) -> Result<String, String>;
     /// What a file holds.
@@ -77,9 +118,10 @@ pub fn read(tree: &dyn Tree, promise: Promise) -> Result<State, String> {
         Promise::Latest => None,
         Promise::Every => Some(read_releases(tree)?),
     };
-    let mut config = BTreeMap::new();
-    read_files(tree, "config", &mut config)?;
-    Ok(State { latest, releases, config })
+    let current = read_files(tree, CONFIG)?;
+    let has_before = tree.names("")?.iter().any(|name| name == CONFIG_BEFORE);
+    let before = if has_before { Some(read_files(tree, CONFIG_BEFORE)?) } else { None };
+    Ok(State { latest, releases, config: Configurations { current, before } })
 }
 
 fn read_releases(tree: &dyn Tree) -> Result<BTreeMap<u32, Release>, String> {
@@ -107,15 +149,26 @@ fn read_release(tree: &dyn Tree, number: u32) -> Result<Release, String> {
     Ok(release)
 }
 
-fn read_files(tree: &dyn Tree, directory: &str, files: &mut BTreeMap<String, Content>) -> Result<(), String> {
-    for name in tree.names(directory)? {
-        let path = format!("{directory}/{name}");
-        if tree.is_directory(&path)? {
-            read_files(tree, &path, files)?;
-        } else {
-            let content = tree.content(&path)?;
-            files.insert(path, content);
+fn read_files(tree: &dyn Tree, directory: &str) -> Result<Files, String> {
+    let mut files = Files::new();
+    let mut left = vec![directory.to_string()];
+    while let Some(now) = left.pop() {
+        for name in tree.names(&now)? {
+            let path = format!("{now}/{name}");
+            if path.split('/').count() > DEEPEST {
+                return Err(format!("{path} lies too deep"));
+            }
+            let leaf = match tree.what(&path)? {
+                What::Directory => {
+                    left.push(path);
+                    continue;
+                }
+                What::Link => Leaf::Link(tree.target(&path)?),
+                What::File => Leaf::File(tree.content(&path)?),
+            };
+            let below = path.strip_prefix(directory).unwrap_or(&path).trim_start_matches('/').to_string();
+            files.insert(below, leaf);
         }
     }
-    Ok(())
+    Ok(files)
 }

@@ -1,6 +1,6 @@
 //! Single steps on a boot partition that every sequence is made of.
 
-use crate::operation::{ConfigFile, NewArtifact};
+use crate::operation::{ConfigEntry, ConfigWhat, NewArtifact};
 use crate::releases::Links;
 use anyhow::{Context, Result};
 use menagerie::layout;
@@ -69,15 +69,20 @@ pub fn build_release(directory: &Path, links: &Links) -> Result<()> {
 }
 
 /// Builds a configuration and brings it onto the disk; whatever stood there is removed first.
-pub fn build_config(directory: &Path, files: &[ConfigFile]) -> Result<()> {
+pub fn build_config(directory: &Path, entries: &[ConfigEntry]) -> Result<()> {
     remove(directory)?;
     make_directory(directory)?;
     let mut directories = BTreeSet::from([directory.to_path_buf()]);
-    for (path, bytes) in files {
+    for ConfigEntry { path, what } in entries {
         let path = directory.join(path);
         let parent = path.parent().unwrap_or(directory);
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
-        write_file(&path, bytes)?;
+        match what {
+            ConfigWhat::File(text) => write_file(&path, text.as_bytes())?,
+            ConfigWhat::Link(target) => {
+                symlink(target, &path).with_context(|| format!("linking {}", path.display()))?;
+            }
+        }
         directories.extend(parent.ancestors().take_while(|above| above.starts_with(directory)).map(Path::to_path_buf));
     }
     directories.iter().rev().try_for_each(|directory| fsync(directory))
