@@ -11,7 +11,7 @@ use dock0::menu::Menu;
 use dock0::origin::Origin;
 use dock0::release::ArtifactFile;
 use dock0::tool::DEBUGFS;
-use power_cut_guest::{Line, Sequence, marker};
+use power_cut_guest::{Line, NEIGHBOUR, Sequence, marker};
 use qemu::{Boot, Bus, Disk, Machine, Report, Vm, Writes};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -175,10 +175,12 @@ fn artifact(name: &str, file: &Path) -> Result<ArtifactFile> {
 fn run(subject: Subject, operations: u32, disk: &Path, log: &Path) -> Result<Report> {
     File::create(log)?;
     let words = format!("cut.sequence={} cut.operations={operations}", subject.sequence.word());
+    // Without one, what the file system has gathered stays in memory from one wait of the guest's to the next, all or nothing.
+    let neighbour = if subject.bus == Bus::VirtioBlk { NEIGHBOUR } else { "" };
     let mut machine = Machine::on_this_host(Boot::Kernel {
         kernel: boot_tests::kernel(),
         initrd: Some(boot_tests::initrd()),
-        cmdline: format!("{words} console=ttyS0 panic=-1 dock0.rescue=reboot:0"),
+        cmdline: format!("{words} {neighbour} console=ttyS0 panic=-1 dock0.rescue=reboot:0"),
     })?;
     let writes = Writes::Logged(log.into());
     machine.disks.push(Disk { bus: subject.bus, writes, ..Disk::blk(disk) });

@@ -8,6 +8,9 @@ pub mod marker;
 pub mod sequence;
 pub mod state;
 
+/// The word on the kernel command line that gives the guest a neighbour, who syncs the disk while it is changed.
+pub const NEIGHBOUR: &str = "cut.neighbour";
+
 pub use line::{Kind, Line};
 pub use sequence::Sequence;
 pub use state::State;

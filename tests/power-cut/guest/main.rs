@@ -1,8 +1,9 @@
 //! The guest of the power-cut rig: `/sbin/init` of a VM that changes the boot partition it was booted from, again and
 //! again, says on the console and on the disk what it has done, and ends the VM.
 //!
-//! Words on the kernel command line tell it what to do: `cut.sequence=WORD cut.operations=N`. Without them it does what
-//! an operator does after a power cut: an install and a way back, a new configuration and a way back, by dock0's sequence.
+//! Words on the kernel command line tell it what to do: `cut.sequence=WORD cut.operations=N`, and `cut.neighbour` if somebody
+//! else shall be at the disk meanwhile. Without them it does what an operator does after a power cut: an install and a way
+//! back, a new configuration and a way back, by dock0's sequence.
 //!
 //! Like init it is its own child that unpacks a bundle, under another name.
 
@@ -11,6 +12,7 @@
 mod dock0;
 mod mounted;
 mod naive;
+mod neighbour;
 mod operation;
 mod releases;
 mod steps;
@@ -20,7 +22,7 @@ use init::config;
 use init::role::Role;
 use mounted::Mounted;
 use operation::Operation;
-use power_cut_guest::{Kind, Line, Sequence, state};
+use power_cut_guest::{Kind, Line, NEIGHBOUR, Sequence, state};
 use rustix::system::RebootCommand;
 use std::fs;
 use std::io::{self, Write};
@@ -60,7 +62,11 @@ fn change_and_tell() -> Result<()> {
     say(&Line::Runs { root: mounted::running_version()?, configs: disk.configs()? })?;
     tell(&disk, sequence, done, None)?;
     for (operation, kind) in (done + 1..).zip(kinds) {
-        Operation { number: operation, kind }.perform(&disk.root, sequence)?;
+        let perform = || Operation { number: operation, kind }.perform(&disk.root, sequence);
+        match words.split_whitespace().any(|word| word == NEIGHBOUR) {
+            true => neighbour::beside_one(&disk.root, perform)?,
+            false => perform()?,
+        }
         disk.mark_done(operation)?;
         tell(&disk, sequence, operation, Some(kind))?;
     }

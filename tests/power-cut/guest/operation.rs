@@ -19,6 +19,9 @@ pub struct Operation {
 /// So many steps of four bytes are longer than the 59 bytes that ext4 has room for in an inode, and no longer than a bundle takes.
 const LONG_WAY: usize = 16;
 
+/// How many links a configuration has that differ in their names alone.
+const MANY: u32 = 100;
+
 /// An artifact that an install brings.
 pub struct NewArtifact {
     /// `kernel` or `vm_root`.
@@ -89,8 +92,8 @@ impl Operation {
         if current.values().any(|current| *current == version) { version + "+" } else { version }
     }
 
-    /// A handful of files, one of which names its generation and one of which is longer than a block; and two links, one of
-    /// which is too long to stand in an inode.
+    /// A handful of files, one of which names its generation and one of which is longer than a block; and links, one of which is
+    /// too long to stand in an inode. They are many because removing them shall take longer than a neighbour's sync.
     fn config(&self) -> Vec<ConfigEntry> {
         let generation = format!("{}\n", self.number);
         let files = [
@@ -104,8 +107,8 @@ impl Operation {
         let link = |path: String, target| ConfigEntry { path, what: ConfigWhat::Link(target) };
         let far = format!("../usr/share/{}{}", "far/".repeat(LONG_WAY), self.number);
         let far = link("templates/etc/far".into(), far);
-        let near = link("templates/etc/near".into(), self.number.to_string());
-        files.into_iter().chain([far, near]).collect()
+        let near = (0..MANY).map(|number| link(format!("templates/etc/near/{number}"), self.number.to_string()));
+        files.into_iter().chain([far]).chain(near).collect()
     }
 }
 
