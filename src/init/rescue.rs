@@ -7,9 +7,11 @@ use crate::again::{self, Anew};
 use crate::boots::{self, Outcome};
 use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
+use crate::receive::help::{self, Help};
 use crate::shell;
 use crate::state_file::{self, Hurry};
 use crate::store::{Disk, Files};
+use crate::sys;
 use crate::trial::{self, Try};
 use menagerie::layout;
 use rustix::fs;
@@ -110,9 +112,15 @@ pub fn rescue(failure: &Failure) -> ! {
     alarm!("the boot has failed: {failure}");
     begin_anew_if_shut_down();
     write_down(failure);
-    spend_try();
+    let can_do_better = spend_try();
     write_boot_down();
     match POLICY.get().copied().unwrap_or_default() {
+        RescuePolicy::Network { seconds } => {
+            if !can_do_better {
+                call_for_help(Duration::from_secs(seconds.into()));
+            }
+            count_down_and_reboot(RESCUE_SECONDS)
+        }
         RescuePolicy::Reboot { seconds } => count_down_and_reboot(seconds),
         RescuePolicy::Shell if shell::is_there() => {
             alarm!("a shell on the console (dock0.rescue=shell); the VM reboots when it ends");
@@ -166,14 +174,45 @@ fn write_down(failure: &Failure) {
     }
 }
 
-/// A release that fails again and again is not tried for ever.
-fn spend_try() {
-    let Some((disk, one)) = debt().take() else { return };
+/// Lets an operator mend what nobody else can, if one can be reached. It comes back where that has led to nothing.
+fn call_for_help(patience: Duration) {
+    let on_main_thread = std::thread::current().name() == Some("main");
+    // The watch over the boot calls nobody: the disk that holds the boot up would hold that up, too.
+    let Some(boot_partition) = BOOT_PARTITION.get().filter(|_| on_main_thread && !again::is_read_only()) else {
+        return;
+    };
+    let help = sys::path_of(boot_partition).map_err(|error| Failure::new(error.words())).and_then(|path| {
+        let disk = Disk::open(&path)?;
+        if help::can_be_called(&disk) { help::call(&disk, patience).map(Some) } else { Ok(None) }
+    });
+    match help {
+        Ok(None) => {}
+        Ok(Some(Help::Came)) => {
+            alarm!("the boot begins anew with what has come");
+            let Err(failure) = again::begin(Anew::Whole);
+            alarm!("{failure}");
+        }
+        Ok(Some(Help::Reboot)) => {
+            alarm!("an operator wants it: rebooting");
+            end(RebootCommand::Restart)
+        }
+        Ok(Some(Help::None)) => {
+            alarm!("nobody came: rebooting");
+            end(RebootCommand::Restart)
+        }
+        Err(failure) => alarm!("calling for help: {failure}"),
+    }
+}
+
+/// A release that fails again and again is not tried for ever: whether this one was on trial, so that the next boot may do better.
+fn spend_try() -> bool {
+    let Some((disk, one)) = debt().take() else { return false };
     let spent =
         within(PATIENCE, move || trial::spend(&disk, one).map_err(|failure| io::Error::other(failure.to_string())));
     if let Err(error) = spent {
         alarm!("{}: this boot is not counted", error.words());
     }
+    true
 }
 
 fn write_record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {

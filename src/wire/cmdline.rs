@@ -24,6 +24,8 @@ pub const WAIT_SECONDS: u32 = 10;
 pub const DEADLINE_SECONDS: u32 = 120;
 /// How long the rescue countdown is by default, in seconds (`dock0.rescue=reboot:30`).
 pub const RESCUE_SECONDS: u32 = 30;
+/// How long an operator is waited for by default, in seconds (`dock0.rescue=network:900`).
+pub const HELP_SECONDS: u32 = 900;
 /// The longest wait or countdown that can be asked for: a day, in seconds.
 pub const MAX_SECONDS: u32 = 86_400;
 
@@ -48,6 +50,12 @@ pub enum ConfigPolicy {
 /// What rescue() ends with: `dock0.rescue=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RescuePolicy {
+    /// `network:SECONDS`: what nobody else can help is told over the network, where operators may mend it; then a reboot. Where the
+    /// next boot can do better, or nobody can be reached, it is like [`RescuePolicy::Reboot`].
+    Network {
+        /// How long they have after they last called.
+        seconds: u32,
+    },
     /// `reboot:SECONDS`
     Reboot {
         /// The countdown.
@@ -63,7 +71,7 @@ pub enum RescuePolicy {
 
 impl Default for RescuePolicy {
     fn default() -> Self {
-        RescuePolicy::Reboot { seconds: RESCUE_SECONDS }
+        RescuePolicy::Network { seconds: HELP_SECONDS }
     }
 }
 
@@ -222,7 +230,7 @@ fn is_cut_off(line: &[u8]) -> bool {
 const DEVICE: &str = "/dev/NAME, LABEL=NAME (at most 16 characters) or UUID=UUID";
 const ABSOLUTE: &str = "an absolute path of at most 255 characters";
 const SECONDS: &str = "a number of seconds up to 86400";
-const RESCUE: &str = "reboot, reboot:SECONDS, poweroff, halt or shell";
+const RESCUE: &str = "network, network:SECONDS, reboot, reboot:SECONDS, poweroff, halt or shell";
 
 fn device(name: &'static str, value: &[u8]) -> Result<DeviceSpec, BadParameter> {
     let text = core::str::from_utf8(value).unwrap_or_default();
@@ -279,11 +287,15 @@ fn drill(value: &[u8]) -> Result<Drill, BadParameter> {
 
 fn rescue(value: &[u8]) -> Option<RescuePolicy> {
     match value {
-        b"reboot" => Some(RescuePolicy::default()),
+        b"network" => Some(RescuePolicy::default()),
+        b"reboot" => Some(RescuePolicy::Reboot { seconds: RESCUE_SECONDS }),
         b"poweroff" => Some(RescuePolicy::Poweroff),
         b"halt" => Some(RescuePolicy::Halt),
         b"shell" => Some(RescuePolicy::Shell),
-        value => parse_seconds(value.strip_prefix(b"reboot:")?).map(|seconds| RescuePolicy::Reboot { seconds }),
+        value => match value.strip_prefix(b"network:") {
+            Some(value) => parse_seconds(value).map(|seconds| RescuePolicy::Network { seconds }),
+            None => parse_seconds(value.strip_prefix(b"reboot:")?).map(|seconds| RescuePolicy::Reboot { seconds }),
+        },
     }
 }
 

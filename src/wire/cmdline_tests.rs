@@ -81,7 +81,11 @@ fn a_bad_value_is_an_error_that_names_it() {
         ),
         (b"dock0.wait=86401", "dock0.wait=86401", "must be a number of seconds up to 86400"),
         (b"dock0.drill=fire", "dock0.drill=fire", "must be error, panic or hang"),
-        (b"dock0.rescue=dance", "dock0.rescue=dance", "must be reboot, reboot:SECONDS, poweroff, halt or shell"),
+        (
+            b"dock0.rescue=dance",
+            "dock0.rescue=dance",
+            "must be network, network:SECONDS, reboot, reboot:SECONDS, poweroff, halt or shell",
+        ),
     ] {
         let want = format!("kernel command line: {parameter}: {must}");
         assert_eq!(parse(line).unwrap_err().to_string(), want);
@@ -105,13 +109,15 @@ fn a_configuration_is_waited_for_as_long_as_is_said() {
 #[test]
 fn rescue_holds_even_beside_a_bad_parameter() {
     for (line, want) in [
-        (&b""[..], RescuePolicy::Reboot { seconds: 30 }),
+        (&b""[..], RescuePolicy::Network { seconds: 900 }),
+        (b"dock0.rescue=network", RescuePolicy::Network { seconds: 900 }),
+        (b"dock0.rescue=network:60", RescuePolicy::Network { seconds: 60 }),
         (b"dock0.rescue=reboot", RescuePolicy::Reboot { seconds: 30 }),
         (b"root=bad dock0.rescue=reboot:5", RescuePolicy::Reboot { seconds: 5 }),
         (b"dock0.rescue=poweroff init=bad", RescuePolicy::Poweroff),
         (b"dock0.rescue=halt dock0.rescue=dance", RescuePolicy::Halt),
         (b"dock0.rescue=shell", RescuePolicy::Shell),
-        (b"dock0.rescue=reboot:99999999999", RescuePolicy::Reboot { seconds: 30 }),
+        (b"dock0.rescue=reboot:99999999999", RescuePolicy::Network { seconds: 900 }),
     ] {
         assert_eq!(rescue_policy(line), want, "{}", line.escape_ascii());
     }

@@ -11,9 +11,10 @@ use crate::receive::boot::show_boots;
 use crate::receive::identity;
 use crate::receive::office::VmOffice;
 use crate::receive::parent::Receiver;
-use crate::receive::reception::{Ended, receive};
+use crate::receive::reception::{Ended, Purpose, receive};
 use crate::store::Disk;
 use serde::Serialize;
+use wire::settings::Store;
 
 /// What is in force from the next boot on.
 #[derive(Serialize)]
@@ -46,8 +47,9 @@ pub fn receive_once(disk: &Disk, options: &Options) -> Result<(), Failure> {
     receiver.set("id", &running.map(|id| id.to_string()).unwrap_or_default())?;
     show_boots(disk, &mut receiver)?;
     let say = |line: &str| complain(line);
+    let (store, purpose) = ((settings.config.store == Store::Disk).then_some(disk), Purpose::Configuration);
     let mut office =
-        VmOffice { boot: disk, store: disk, settings: &settings, running, network: None, offer: None, say: &say };
+        VmOffice { boot: disk, store, purpose, settings: &settings, running, network: None, offer: None, say: &say };
     let ended = receive(&mut receiver, &mut office, None)?;
     receiver.end()?;
     match ended {

@@ -3,7 +3,7 @@
 use super::identity::{self, Identity};
 use super::office::VmOffice;
 use super::parent::Receiver;
-use super::reception::{Ended, addresses, receive};
+use super::reception::{Ended, Purpose, addresses, receive};
 use super::state::BOOT;
 use crate::boots;
 use crate::config;
@@ -81,7 +81,8 @@ fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Optio
     let network = Network::bring_up(&wanted, "/", left)?;
     let say = |line: &str| say!("{line}");
     let Wait { boot, store, id, .. } = *wait;
-    let mut office = VmOffice { boot, store, settings, running: id, network: Some(network), offer: None, say: &say };
+    let (store, network, purpose) = (Some(store), Some(network), Purpose::Configuration);
+    let mut office = VmOffice { boot, store, purpose, settings, running: id, network, offer: None, say: &say };
     let ended = listen(wait, &mut office, identity, until);
     if let Some(Err(failure)) = office.network.take().map(Network::take_down) {
         // Worst case: the root finds an interface that is up and has an address.
@@ -93,7 +94,10 @@ fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Optio
 fn listen(wait: &Wait, office: &mut VmOffice, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
     let terms = identity.terms(office.settings.config.port);
     let mut receiver = Receiver::start(&terms, &|text| note!("{text}"))?;
-    introduce(wait, office, &mut receiver)?;
+    receiver.set("release", &wait.release)?;
+    receiver.set("id", &wait.id.map(|id| id.to_string()).unwrap_or_default())?;
+    receiver.set("config", &config::present(wait.store)?.sha256().unwrap_or_default())?;
+    introduce(office, &mut receiver)?;
     let ended = receive(&mut receiver, office, until)?;
     // It has said all that it had to say.
     receiver.end()?;
@@ -101,23 +105,24 @@ fn listen(wait: &Wait, office: &mut VmOffice, identity: &Identity, until: Option
 }
 
 /// Says on the console and to whoever asks who this is.
-fn introduce(wait: &Wait, office: &VmOffice, receiver: &mut Receiver) -> Result<(), Failure> {
+pub fn introduce(office: &VmOffice, receiver: &mut Receiver) -> Result<(), Failure> {
     let addresses = office.network.as_ref().map(addresses).unwrap_or_default();
     let (port, fingerprint) = (receiver.port, receiver.fingerprint.clone());
-    say!("waiting for a configuration on port {port} of {addresses}");
+    let what = match office.purpose {
+        Purpose::Configuration => "a configuration",
+        Purpose::Help => "help",
+    };
+    say!("waiting for {what} on port {port} of {addresses}");
     say!("push it with: dock0 push --fingerprint {fingerprint} NAME={}", with_port(&addresses, port));
     for (name, value) in [
-        ("release", wait.release.clone()),
-        ("id", wait.id.map(|id| id.to_string()).unwrap_or_default()),
-        ("config", config::present(wait.store)?.sha256().unwrap_or_default()),
         ("addresses", addresses),
-        ("failure", rescue::last_failure(wait.boot).unwrap_or_default()),
+        ("failure", rescue::last_failure(office.boot).unwrap_or_default()),
         ("fingerprint", fingerprint),
         ("version", env!("CARGO_PKG_VERSION").into()),
     ] {
         receiver.set(name, &value)?;
     }
-    show_boots(wait.boot, receiver)
+    show_boots(office.boot, receiver)
 }
 
 /// Shows the last boots to whoever asks; what cannot be read is not shown.

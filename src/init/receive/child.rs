@@ -162,12 +162,14 @@ struct Desk {
     unsent: bool,
     /// When something was said of a stranger last.
     said: Option<Instant>,
+    /// When an operator was noticed last.
+    noticed: Option<Instant>,
 }
 
 impl Desk {
     fn new(file: File, log: File) -> Desk {
         let (state, signature) = (State::default(), Vec::new());
-        Desk { state, file, log, signature, busy: false, unsent: false, said: None }
+        Desk { state, file, log, signature, busy: false, unsent: false, said: None, noticed: None }
     }
 
     fn work(&mut self, listener: &mut Listener, came: &Came) {
@@ -217,6 +219,14 @@ impl Desk {
 }
 
 impl Clerk for Desk {
+    fn notice_operator(&mut self) {
+        let now = Instant::now();
+        if self.noticed.is_none_or(|last| now.saturating_duration_since(last) >= QUIET) {
+            self.noticed = Some(now);
+            tell(&Said::Called);
+        }
+    }
+
     fn fulfil(&mut self, wish: Wish) -> Option<Answer> {
         match wish {
             Wish::State => Some(Answer::json(200, self.state.json(uptime()).trim_end())),

@@ -51,6 +51,8 @@ enum Stage {
 
 /// Who knows what to answer, and takes what is pushed.
 pub trait Clerk {
+    /// One of the operators has asked for something, whatever it is.
+    fn notice_operator(&mut self);
     /// The answer to a wish, if it can be had at once. `None`: it comes later, by [`Connection::answer`].
     fn fulfil(&mut self, wish: Wish) -> Option<Answer>;
     /// Begins to take a parcel, unless there is a reason not to.
@@ -197,6 +199,9 @@ impl Connection {
                 return;
             }
             Ok(Head::Whole(request, length)) => {
+                if self.client() == Client::Operator {
+                    clerk.notice_operator();
+                }
                 let expects = request.expects_continue && head.len() == length;
                 (desk::judge(&request, self.client()).map(|wish| (wish, expects)), length)
             }

@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod child;
 pub mod connection;
 pub mod desk;
+pub mod help;
 pub mod identity;
 mod kernel_log;
 pub mod listener;

@@ -1,6 +1,6 @@
 //! A VM's own office: it stores what is pushed, and installs what is offered.
 
-use super::reception::Office;
+use super::reception::{Office, Purpose};
 use crate::config::{self, Stored, THIS_PROGRAM, Undone};
 use crate::failure::Failure;
 use crate::fetch::job::Patience;
@@ -14,12 +14,18 @@ use std::fs::File;
 use std::path::Path;
 use wire::settings::Settings;
 
+/// Why a configuration is not taken.
+const IN_MEMORY: &str =
+    "this VM keeps its configuration in memory alone: push it when the VM waits for one, as it does at every boot";
+
 /// Who it works for.
 pub struct VmOffice<'v> {
     /// The boot partition.
     pub boot: &'v Disk,
-    /// Where configurations are kept.
-    pub store: &'v Disk,
+    /// Where configurations are kept; nowhere where they are only taken by a boot that waits for one.
+    pub store: Option<&'v Disk>,
+    /// What it is there for.
+    pub purpose: Purpose,
     /// What is settled there.
     pub settings: &'v Settings,
     /// The release that runs.
@@ -34,9 +40,10 @@ pub struct VmOffice<'v> {
 
 impl Office for VmOffice<'_> {
     fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
+        let Some(store) = self.store else { return Err(Undone::Refused(Failure::new(IN_MEMORY))) };
         (self.say)("storing a configuration");
-        self.store.claim()?;
-        let stored = config::take(self.store, bundle, Path::new(THIS_PROGRAM))?;
+        store.claim()?;
+        let stored = config::take(store, bundle, Path::new(THIS_PROGRAM))?;
         (self.say)(&format!("stored a configuration of {} files: {}", stored.files, stored.sha256));
         Ok(stored)
     }
@@ -70,6 +77,10 @@ impl Office for VmOffice<'_> {
             say: &say,
         };
         install(self.boot, &offer, &how).map(|id| (self.say)(&format!("installed release {id}")))
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// Who brought the network up is PID 1, before there is anything else.

@@ -76,6 +76,8 @@ pub struct Receiver<'r> {
     pub port: u16,
     /// Of this VM's key.
     pub fingerprint: String,
+    /// When an operator has asked for something last, as far as it was heard.
+    pub called: Option<Instant>,
     note: &'r dyn Fn(&str),
 }
 
@@ -109,6 +111,7 @@ impl<'r> Receiver<'r> {
             file,
             port,
             fingerprint: String::new(),
+            called: None,
             note,
         };
         receiver.fingerprint = receiver.wait_for(START, |said| {
@@ -138,9 +141,13 @@ impl<'r> Receiver<'r> {
                 Said::Config(bytes) if bytes <= MAX_BUNDLE => return Ok(Some(Request::Config(bytes))),
                 Said::Release(manifest, signature) => return Ok(Some(Request::Release(manifest, signature))),
                 Said::Reboot => return Ok(Some(Request::Reboot)),
-                Said::Config(_) | Said::Gap(_) | Said::Note(_) | Said::Ready(_) | Said::Answered | Said::Failed(_) => {
-                    self.follow(said)?
-                }
+                Said::Config(_)
+                | Said::Gap(_)
+                | Said::Note(_)
+                | Said::Ready(_)
+                | Said::Called
+                | Said::Answered
+                | Said::Failed(_) => self.follow(said)?,
             }
         }
         Ok(None)
@@ -196,7 +203,7 @@ impl<'r> Receiver<'r> {
             self.hear()?;
             for said in std::mem::take(&mut self.heard) {
                 match said {
-                    Said::Gap(_) | Said::Note(_) | Said::Failed(_) => self.follow(said)?,
+                    Said::Gap(_) | Said::Note(_) | Said::Called | Said::Failed(_) => self.follow(said)?,
                     Said::Ready(_) | Said::Config(_) | Said::Release(..) | Said::Reboot | Said::Answered => {
                         self.heard.push_back(said);
                     }
@@ -212,6 +219,7 @@ impl<'r> Receiver<'r> {
                 self.notes = self.notes.saturating_add(1);
                 (self.note)(&text);
             }
+            Said::Called => self.called = Some(Instant::now()),
             // It comes late, for somebody who is gone.
             Said::Answered => {}
             Said::Failed(sentence) => return Err(Failure::new(sentence)),

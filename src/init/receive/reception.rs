@@ -28,8 +28,19 @@ pub enum Ended {
     TimeOver,
 }
 
+/// What operators are waited for with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A configuration.
+    Configuration,
+    /// Anything that makes this VM boot.
+    Help,
+}
+
 /// Whoever does what operators want.
 pub trait Office {
+    /// What it is there for.
+    fn purpose(&self) -> Purpose;
     /// Stores a bundle, which nobody has looked at yet.
     fn store(&mut self, bundle: File) -> Result<Stored, Undone>;
     /// Reads a manifest and its signature, which nobody has looked at yet: the release that it offers, if it is believed.
@@ -44,13 +55,13 @@ pub trait Office {
 
 /// Receives until something is stored, or it is time to go.
 pub fn receive(receiver: &mut Receiver, office: &mut dyn Office, until: Option<Instant>) -> Result<Ended, Failure> {
-    wait(receiver)?;
+    wait(receiver, office)?;
     loop {
         if let Some(request) = receiver.listen()? {
             if let Some(ended) = fulfil(receiver, office, request)? {
                 return Ok(ended);
             }
-            wait(receiver)?;
+            wait(receiver, office)?;
             continue;
         }
         if until.is_some_and(|until| until <= Instant::now()) {
@@ -61,9 +72,15 @@ pub fn receive(receiver: &mut Receiver, office: &mut dyn Office, until: Option<I
 }
 
 /// Says that it waits.
-fn wait(receiver: &mut Receiver) -> Result<(), Failure> {
+fn wait(receiver: &mut Receiver, office: &dyn Office) -> Result<(), Failure> {
     receiver.set("state", "waiting")?;
-    receiver.set("doing", "waiting for a configuration")
+    receiver.set(
+        "doing",
+        match office.purpose() {
+            Purpose::Configuration => "waiting for a configuration",
+            Purpose::Help => "waiting for a release or a configuration that boots, since nothing here does",
+        },
+    )
 }
 
 fn fulfil(receiver: &mut Receiver, office: &mut dyn Office, request: Request) -> Result<Option<Ended>, Failure> {

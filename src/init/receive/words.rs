@@ -19,6 +19,8 @@ pub enum Said {
     Release(u64, u64),
     /// Somebody wants a reboot, and waits for an answer.
     Reboot,
+    /// An operator has asked for something, whatever it was.
+    Called,
     /// Whoever waited has the answer, or is gone.
     Answered,
     /// It has given up.
@@ -41,6 +43,7 @@ impl Said {
             }
             ("ready", fingerprint) => Said::Ready(fingerprint.into()),
             ("reboot", "") => Said::Reboot,
+            ("called", "") => Said::Called,
             ("answered", "") => Said::Answered,
             _ => return None,
         })
@@ -57,6 +60,7 @@ impl fmt::Display for Said {
             Said::Release(manifest, signature) => write!(f, "release {manifest} {signature}"),
             Said::Ready(fingerprint) => write!(f, "ready {}", printable(fingerprint)),
             Said::Reboot => f.write_str("reboot"),
+            Said::Called => f.write_str("called"),
             Said::Answered => f.write_str("answered"),
         }
     }
@@ -107,6 +111,7 @@ mod tests {
             Said::Config(u64::MAX),
             Said::Release(7, 0),
             Said::Reboot,
+            Said::Called,
             Said::Answered,
             Said::Failed("all is lost".into()),
         ] {

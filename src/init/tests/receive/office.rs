@@ -6,7 +6,7 @@ use init::failure::Failure;
 use init::net::parent::Network;
 use init::receive::certificate::{make_certificate, make_key};
 use init::receive::parent::{LIFE, Receiver, Terms};
-use init::receive::reception::{Ended, Office, receive};
+use init::receive::reception::{Ended, Office, Purpose, receive};
 use init::receive::state::TABLE;
 use std::fs::{self, File};
 use std::io::Read;
@@ -115,6 +115,10 @@ fn read(mut file: File) -> Vec<u8> {
 }
 
 impl Office for Shelf {
+    fn purpose(&self) -> Purpose {
+        Purpose::Configuration
+    }
+
     fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
         let bytes = read(bundle);
         if bytes.starts_with(b"bad") {
