@@ -167,7 +167,8 @@ fn move_to(
     }
 }
 
-fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId) -> Result<(), Failure> {
+/// Marks a release bad, if one is named, and lets another one take the first place.
+pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId) -> Result<(), Failure> {
     if !disk.lock(Lock::ToChange)? {
         return Err(Failure::new("falling back: somebody else is changing the boot partition"));
     }

@@ -54,7 +54,10 @@ fn check_lines(lines: &[Line], expected: &Expected, done: u32) -> Result<()> {
     );
     let left: Vec<&String> = configs.iter().filter(|name| ![CONFIG, CONFIG_BEFORE].contains(&name.as_str())).collect();
     ensure!(left.is_empty(), "the boot has left {left:?}");
-    if let Some((part, fit)) = expected.fits(done, start).iter().find(|(_, fit)| *fit != Fit::Current) {
+    // The boot itself has spent a try, and told the boot loaders.
+    let of_trials = |part: &str| ["marks", "loaders"].contains(&part);
+    let fits = expected.fits(done, start);
+    if let Some((part, fit)) = fits.iter().find(|(part, fit)| *fit != Fit::Current && !of_trials(part)) {
         bail!("booted with {done} operations done, {part} is {fit:?}: {start:?}");
     }
     let version = |release: &Release| release.get(layout::VM_ROOT).map(|artifact| artifact.version.clone());
@@ -95,7 +98,7 @@ mod tests {
         let artifact = Artifact { version: root.into(), content: Content::of(root.as_bytes()) };
         let files = |text: &str| Files::from([("name".to_string(), Leaf::Link(text.into()))]);
         let config = Configurations { current: files(config), before: before.map(files) };
-        State { latest: [(layout::VM_ROOT.to_string(), artifact)].into(), releases: None, config }
+        State { latest: [(layout::VM_ROOT.to_string(), artifact)].into(), releases: None, config, ..State::default() }
     }
 
     /// What the guest says after a boot of a disk with no operation done, if all is well.

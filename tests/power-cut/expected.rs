@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use power_cut_guest::state::{Configurations, Content, Files, Leaf, Promise, Release};
 use power_cut_guest::{Kind, Line, State};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The states of a recording, by the number of the operation after which they held.
 #[derive(Clone, Debug)]
@@ -63,14 +63,43 @@ impl Expected {
     }
 
     /// How each part of a state fits where this many operations were reported done.
-    pub fn fits(&self, done: u32, found: &State) -> [(&'static str, Fit); 3] {
+    pub fn fits(&self, done: u32, found: &State) -> [(&'static str, Fit); 5] {
         let between = self.between.iter().flat_map(|(number, all)| all.iter().map(|one| (during(*number), one)));
         let config = self.held(|state| &state.config).chain(between);
         [
             ("latest", fit(done, &found.latest, self.held(|state| &state.latest))),
             ("releases", fit(done, &found.releases, self.held(|state| &state.releases))),
             ("config", fit(done, &found.config, config)),
+            ("marks", self.fit_each(done, &found.trials.marks, |state| &state.trials.marks)),
+            ("loaders", self.fit_each(done, &found.trials.loaders, |state| &state.trials.loaders)),
         ]
+    }
+
+    /// How the parts of a map fit, each by itself: that of the worst.
+    fn fit_each<V: PartialEq>(
+        &self,
+        done: u32,
+        found: &BTreeMap<String, V>,
+        part: fn(&State) -> &BTreeMap<String, V>,
+    ) -> Fit {
+        let keys: BTreeSet<&String> =
+            self.states.values().flat_map(|state| part(state).keys()).chain(found.keys()).collect();
+        let of_key = |key: &String| {
+            let held: Vec<(u64, Option<&V>)> = self.held(part).map(|(moment, map)| (moment, map.get(key))).collect();
+            fit(done, &found.get(key), held.iter().map(|(moment, value)| (*moment, value)))
+        };
+        let fits: Vec<Fit> = keys.into_iter().map(of_key).collect();
+        [Fit::Never, Fit::Stale].into_iter().find(|worst| fits.contains(worst)).unwrap_or(Fit::Current)
+    }
+
+    /// Whether the newest release is one that the boot loaders have to count the starts of, and they do not. To count too early
+    /// harms nobody.
+    pub fn is_unwatched(&self, done: u32, found: &State) -> bool {
+        let may_be = [done, done.saturating_add(1)].map(|number| self.states.get(&number));
+        let alike: Vec<&State> = may_be.into_iter().flatten().filter(|state| state.latest == found.latest).collect();
+        let first = self.states.values().next().map(|state| &state.trials.loaders);
+        let idle = first == Some(&found.trials.loaders);
+        idle && !alike.is_empty() && alike.iter().all(|state| first != Some(&state.trials.loaders))
     }
 
     /// A part of each state, by when it held.
@@ -148,7 +177,13 @@ mod tests {
 
     fn shown(expected: &Expected, done: u32, letters: &str) -> char {
         match expected.fits(done, &state(letters)) {
-            [("latest", Fit::Current), ("releases", Fit::Current), ("config", fit)] => match fit {
+            [
+                ("latest", Fit::Current),
+                ("releases", Fit::Current),
+                ("config", fit),
+                (_, Fit::Current),
+                (_, Fit::Current),
+            ] => match fit {
                 Fit::Current => 'C',
                 Fit::Stale => 'S',
                 Fit::Never => 'N',
@@ -206,6 +241,49 @@ mod tests {
                 };
                 assert_eq!(shown(&expected, done, letters), fit, "{letters}, {done} done");
             }
+        }
+    }
+
+    /// `A good, B 2` and whether the boot loaders count, with the name of the newest release.
+    fn trials(newest: &str, marks: &str, counting: bool) -> State {
+        let pairs = marks.split(", ").filter_map(|mark| mark.split_once(' '));
+        let marks = pairs.map(|(id, what)| (id.to_string(), what.to_string())).collect();
+        let loader = Content::of(if counting { b"3" } else { b"-" });
+        let artifact = power_cut_guest::state::Artifact { version: newest.into(), content: Content::of(b"") };
+        State {
+            latest: [("vm_root".to_string(), artifact)].into(),
+            trials: power_cut_guest::state::Trials { marks, loaders: [("grubenv".to_string(), loader)].into() },
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn each_mark_and_each_boot_loader_is_old_or_new_by_itself() {
+        let states = [
+            trials("A", "A good", false),
+            trials("B", "A good", true),
+            trials("B", "A good, B 2", true),
+            trials("A", "A good, B bad, C 1", false),
+        ];
+        let lines: Vec<Line> =
+            (0..).zip(states).map(|(number, state)| Line::After { operation: number, kind: None, state }).collect();
+        let expected = Expected::from_lines(&lines, Promise::Every).expect("states");
+        for (done, found, marks, loaders, unwatched) in [
+            (0, trials("A", "A good", true), Fit::Current, Fit::Current, false),
+            (0, trials("B", "A good", false), Fit::Current, Fit::Current, true),
+            (1, trials("B", "A good, B 2", true), Fit::Current, Fit::Current, false),
+            (1, trials("B", "B 2", true), Fit::Never, Fit::Current, false),
+            (1, trials("B", "A good, B 1", true), Fit::Never, Fit::Current, false),
+            (2, trials("B", "A good, B bad", true), Fit::Current, Fit::Current, false),
+            (2, trials("B", "A good, B bad, C 1", false), Fit::Current, Fit::Current, true),
+            (2, trials("A", "A good, B bad", true), Fit::Current, Fit::Current, false),
+            (3, trials("A", "A good, B 2, C 1", false), Fit::Stale, Fit::Current, false),
+            (3, trials("A", "A good, B bad", true), Fit::Stale, Fit::Stale, false),
+        ] {
+            let [.., (_, marks_fit), (_, loaders_fit)] = expected.fits(done, &found);
+            let shown = format!("{done}: {:?}", found.trials.marks);
+            assert_eq!((marks_fit, loaders_fit), (marks, loaders), "{shown}");
+            assert_eq!(expected.is_unwatched(done, &found), unwatched, "{shown}");
         }
     }
 

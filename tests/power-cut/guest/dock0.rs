@@ -7,9 +7,11 @@ use anyhow::{Context, Result, anyhow, ensure};
 use bundles::gzip;
 use bundles::tar::{Archive, Header};
 use init::config::{self, THIS_PROGRAM, Undone};
-use init::store::Disk;
-use init::{command, failure::Failure};
+use init::store::{Disk, loader, survey, trials};
+use init::{command, failure::Failure, trial};
 use menagerie::layout::{CONFIG, LATEST};
+use menagerie::state::{TRIES, Trial};
+use menagerie::{Layout, ReleaseId};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,6 +56,37 @@ pub fn configure(boot: &Path, entries: &[ConfigEntry]) -> Result<()> {
 /// Lets the configuration and the one before change places.
 pub fn roll_back_config(boot: &Path) -> Result<()> {
     menagerie(boot, &["config".into(), "rollback".into()])
+}
+
+/// Spends a try of release 0 as a boot does just before the root takes over, unless it is good.
+pub fn spend(boot: &Path) -> Result<()> {
+    let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
+    let (newest, marks) = (newest(&disk)?, survey::marks(&disk).0);
+    if marks.is_good(newest) {
+        return Ok(());
+    }
+    let before = marks.trial(newest);
+    let left = before.map_or(TRIES, |trial| trial.left).saturating_sub(1);
+    trials::spend(&disk, before, Trial { id: newest, left }).map_err(as_error)?;
+    loader::set(&disk, Some(TRIES)).map_err(as_error)
+}
+
+/// Calls release 0 good.
+pub fn approve(boot: &Path) -> Result<()> {
+    menagerie(boot, &["good".into(), "0".into()])
+}
+
+/// Goes back from release 0, which is bad, as a boot does.
+pub fn fall_back(boot: &Path) -> Result<()> {
+    let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
+    let (inventory, _) = survey::inventory(&disk, &Layout::default(), None);
+    let good = inventory.last_good().context("no release is good")?;
+    trial::turn(&disk, Some(newest(&disk)?), good).map_err(as_error)
+}
+
+fn newest(disk: &Disk) -> Result<ReleaseId> {
+    let (listing, _) = survey::listing(disk, &Layout::default()).map_err(as_error)?;
+    Ok(listing.release(0).context("there is no release 0")?.id())
 }
 
 fn menagerie(boot: &Path, words: &[String]) -> Result<()> {

@@ -39,18 +39,28 @@ pub enum Kind {
     Configure,
     /// The configuration and the one before it change places.
     RollBackConfig,
+    /// A try of release 0 is spent, unless it is good, and the boot loaders may start it as often as at first.
+    Spend,
+    /// Release 0 is called good.
+    Approve,
+    /// Release 0 is bad, and the last good one takes its place.
+    FallBack,
 }
 
 /// What the operations of a recording do, in turn. A configuration is taken where there is none before it, where the one before
 /// it is what the guest runs from, and where it is not.
-const TURNS: [Kind; 9] = [
+const TURNS: [Kind; 13] = [
     Kind::InstallWithKernel,
     Kind::Configure,
     Kind::RollBack,
     Kind::Configure,
     Kind::RollBackConfig,
     Kind::Configure,
+    Kind::Spend,
+    Kind::Approve,
     Kind::Install,
+    Kind::Spend,
+    Kind::FallBack,
     Kind::Install,
     Kind::RollBack,
 ];
@@ -70,16 +80,19 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_turn() {
-        let letters: String = (1..=18)
+        let letters: String = (1..=26)
             .map(|operation| match Kind::of(operation) {
                 Kind::Install => 'i',
                 Kind::InstallWithKernel => 'k',
                 Kind::RollBack => 'r',
                 Kind::Configure => 'c',
                 Kind::RollBackConfig => 'b',
+                Kind::Spend => 's',
+                Kind::Approve => 'g',
+                Kind::FallBack => 'f',
             })
             .collect();
-        assert_eq!(letters, "kcrcbciirkcrcbciir");
+        assert_eq!(letters, "kcrcbcsgisfirkcrcbcsgisfir");
     }
 
     #[test]

@@ -57,6 +57,13 @@ impl Operation {
                 dock0::install(boot, &new)
             }
             (Sequence::Dock0 | Sequence::ConfigByRenames, Kind::RollBack) => dock0::roll_back(boot),
+            (Sequence::Dock0, Kind::Spend) => dock0::spend(boot),
+            (Sequence::Dock0, Kind::Approve) => dock0::approve(boot),
+            (Sequence::Dock0, Kind::FallBack) => dock0::fall_back(boot),
+            // They know of no trials: a way back has to do.
+            (_, Kind::Spend | Kind::Approve) => Ok(()),
+            (Sequence::ConfigByRenames, Kind::FallBack) => dock0::roll_back(boot),
+            (_, Kind::FallBack) => naive::roll_back(sequence, boot),
             (Sequence::Dock0, Kind::Configure) => dock0::configure(boot, &self.config()),
             (Sequence::Dock0, Kind::RollBackConfig) => dock0::roll_back_config(boot),
             (_, Kind::Install | Kind::InstallWithKernel) => naive::install(sequence, boot, &new),
@@ -72,7 +79,9 @@ impl Operation {
         let names: &[&'static str] = match self.kind {
             Kind::Install => &[layout::VM_ROOT],
             Kind::InstallWithKernel => &[layout::VM_ROOT, layout::KERNEL],
-            Kind::RollBack | Kind::Configure | Kind::RollBackConfig => &[],
+            Kind::RollBack | Kind::Configure | Kind::RollBackConfig | Kind::Spend | Kind::Approve | Kind::FallBack => {
+                &[]
+            }
         };
         let current = releases::read_one(&boot.join(layout::LATEST))?.context("latest leads nowhere")?;
         let version = self.new_version(&current);

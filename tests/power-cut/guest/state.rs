@@ -1,9 +1,11 @@
 //! The state of a boot partition as a value, read the same way from a mounted one and from the image of one.
 
+use menagerie::state::Marks;
 use menagerie::{Layout, layout};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use wire::grubenv::{DEFAULT, GRUBENV};
 
 /// All that a power cut may leave old or new, and never as a third thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,17 @@ pub struct State {
     pub releases: Option<BTreeMap<u32, Release>>,
     /// The configurations.
     pub config: Configurations,
+    /// What is remembered of trials.
+    pub trials: Trials,
+}
+
+/// What is remembered of trials. Each of these is old or new by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trials {
+    /// What a release's marks come to, by its id: `good`, `bad`, or the tries that are left.
+    pub marks: BTreeMap<String, String>,
+    /// What the boot loaders count, by the path of the file that they do it in.
+    pub loaders: BTreeMap<String, Content>,
 }
 
 /// The configuration and the one before it.
@@ -121,7 +134,42 @@ pub fn read(tree: &dyn Tree, promise: Promise) -> Result<State, String> {
     let current = read_files(tree, CONFIG)?;
     let has_before = tree.names("")?.iter().any(|name| name == CONFIG_BEFORE);
     let before = if has_before { Some(read_files(tree, CONFIG_BEFORE)?) } else { None };
-    Ok(State { latest, releases, config: Configurations { current, before } })
+    let trials = Trials { marks: read_marks(tree)?, loaders: read_loaders(tree)? };
+    Ok(State { latest, releases, config: Configurations { current, before }, trials })
+}
+
+fn read_marks(tree: &dyn Tree) -> Result<BTreeMap<String, String>, String> {
+    let mut all = Box::<Marks>::default();
+    if has(tree, layout::STATE)? {
+        tree.names(layout::STATE)?.iter().for_each(|name| all.read(name));
+    }
+    let left = all.trials.iter().map(|trial| (trial.id, format!("{} left", trial.left)));
+    let bad = all.bad.iter().map(|id| (*id, "bad".to_string()));
+    let good = all.good.iter().map(|id| (*id, "good".to_string()));
+    // The last one counts: whatever was called good is good, and what is bad is tried no more.
+    Ok(left.chain(bad).chain(good).map(|(id, what)| (id.to_string(), what)).collect())
+}
+
+fn read_loaders(tree: &dyn Tree) -> Result<BTreeMap<String, Content>, String> {
+    let mut loaders = BTreeMap::new();
+    for path in [GRUBENV, DEFAULT] {
+        if has(tree, path)? {
+            loaders.insert(path.to_string(), tree.content(path)?);
+        }
+    }
+    Ok(loaders)
+}
+
+/// Whether anything stands at a path.
+fn has(tree: &dyn Tree, path: &str) -> Result<bool, String> {
+    let mut directory = String::new();
+    for name in path.split('/') {
+        if !tree.names(&directory)?.iter().any(|other| other == name) {
+            return Ok(false);
+        }
+        directory = format!("{directory}/{name}").trim_start_matches('/').to_string();
+    }
+    Ok(true)
 }
 
 fn read_releases(tree: &dyn Tree) -> Result<BTreeMap<u32, Release>, String> {
