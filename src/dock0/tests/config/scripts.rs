@@ -1,0 +1,49 @@
+//! Scripts, and the directory they work in.
+
+use crate::place::{BUILD, Place, SECRET, is};
+use std::fs;
+
+#[test]
+fn scripts_run_in_name_order_with_the_configuration() {
+    let place = Place::new();
+    place.put("config.yaml", "name: web1\nkey: !env SECRET\nlist: [1, yes, ~]\n");
+    place.put("scripts/README", "not run");
+    place.script("20-b", "cat >>templates/input; echo b >>templates/order");
+    place.script(
+        "10-a",
+        "[ \"$DOCK0_BUILD\" = \"$(pwd -P)\" ]; cat templates/etc/hostname >templates/order; echo $KEPT",
+    );
+    place.script("9-c", "echo c >>templates/order; echo \"$SECRET\"; echo \"$SECRET\" >&2; mkdir ../more");
+    place.must(&format!("export KEPT=1; {BUILD}"));
+    let input = format!("{{\"key\":\"{SECRET}\",\"list\":[1,\"yes\",null],\"name\":\"web1\"}}\n");
+    let found = place.read("build.tar.gz");
+    is(&found[1..], &[("644 etc/hostname", "web1\n"), ("644 input", &input), ("644 order", "web1\nb\nc\n")]);
+}
+
+#[test]
+fn a_build_directory_is_ours_alone() {
+    let place = Place::new();
+    place.put("build/config/precious", "");
+    let why = place.fails(BUILD);
+    let want =
+        "dock0: the build directory build/config: has things in it, and no .dock0-build says that they may be removed";
+    assert_eq!(why, want);
+    assert!(place.at("build/config/precious").exists());
+    fs::remove_file(place.at("build/config/precious")).unwrap();
+    place.script(
+        "x",
+        "[ -e ../again ] || { touch ../again; \"$DOCK0\" config ../../config.yaml -o ../../second || exit 5; }",
+    );
+    let canonical = place.0.path().canonicalize().unwrap();
+    let why = place.fails(&format!("export DOCK0=\"$0\"; {BUILD}")).replace(canonical.to_str().unwrap(), "PLACE");
+    assert!(
+        why.contains("failed (exit status: 5):\ndock0: the build directory PLACE/build/config: another build is in it"),
+        "{why}"
+    );
+    assert!(!place.at("second").exists());
+    place.must(BUILD);
+    let why = place.fails(&format!("{BUILD} -o build/config/out"));
+    assert!(why.contains("build/config/out: the output lies inside "), "{why}");
+    place.put("config.yaml", "paths: {build: .}\n");
+    assert!(place.fails(BUILD).contains("the build directory .: has things in it"));
+}
