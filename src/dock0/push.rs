@@ -1,6 +1,6 @@
 //! push and status: VMs over their config sockets, several at once.
 
-use super::round::{JOBS, Round};
+use super::round::{JOBS, Output, Round};
 use super::say;
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
@@ -87,7 +87,7 @@ pub struct StatusArguments {
 
 pub fn push(arguments: PushArguments) -> Result<()> {
     let PushArguments { bundle, build, release, identity, fingerprint, timeout, jobs, json, hosts } = arguments;
-    let round = Round::new(hosts, timeout, jobs, json)?;
+    let round = Round::new(hosts, timeout, jobs, Output::asked(json))?;
     let vms = Known { identity, fingerprint }.vms(&round.hosts, Own::Shown)?;
     // All of it is read before the first VM hears anything.
     let cargo = match (release, bundle, &build[..]) {
@@ -128,7 +128,7 @@ fn build(files: &[PathBuf]) -> Result<PathBuf> {
 
 pub fn status(arguments: StatusArguments) -> Result<()> {
     let StatusArguments { log, identity, fingerprint, timeout, jobs, json, hosts } = arguments;
-    let round = Round::new(hosts, timeout, jobs, json)?;
+    let round = Round::new(hosts, timeout, jobs, Output::asked(json))?;
     let own = if log { Own::Shown } else { Own::Hidden };
     let vms = Known { identity, fingerprint }.vms(&round.hosts, own)?;
     round.run(&vms, |vm, until, _| {

@@ -24,10 +24,20 @@ pub struct Round {
     output: Output,
 }
 
+/// For whom it is printed what became of each.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Output {
+pub enum Output {
+    /// For people: a line for each, as soon as it is known.
     Words,
+    /// For programs: all of it at the end.
     Json,
+}
+
+impl Output {
+    /// What `--json` asks for.
+    pub fn asked(json: bool) -> Output {
+        if json { Output::Json } else { Output::Words }
+    }
 }
 
 /// What was done with a VM, for people and for programs.
@@ -35,7 +45,7 @@ pub type Done = (String, Value);
 
 impl Round {
     /// As it is asked for on the command line; the time-out is in seconds.
-    pub fn new(hosts: Vec<Host>, timeout: u32, jobs: usize, json: bool) -> Result<Round> {
+    pub fn new(hosts: Vec<Host>, timeout: u32, jobs: usize, output: Output) -> Result<Round> {
         if hosts.is_empty() {
             bail!("which VM? NAME or NAME=ADDRESS[:PORT]");
         }
@@ -49,7 +59,6 @@ impl Round {
         if jobs == 0 {
             bail!("--jobs 0: must be 1 or more");
         }
-        let output = if json { Output::Json } else { Output::Words };
         Ok(Round { hosts, patience: Duration::from_secs(timeout.into()), jobs, output })
     }
 

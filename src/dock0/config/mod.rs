@@ -16,6 +16,7 @@ mod scripts;
 mod secret;
 mod stack;
 
+use crate::manifest::hex;
 use crate::output::{Access, Existing, Output};
 use anyhow::{Context, Result, anyhow, bail};
 use build_directory::BuildDirectory;
@@ -110,7 +111,7 @@ impl Built {
 
     /// The SHA-256 of its bytes, as sha256sum prints it and a VM answers with it.
     pub fn sha256(&self) -> String {
-        Sha256::digest(&self.packed).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(&self.packed))
     }
 
     /// How many files, directories and links it has.

@@ -16,8 +16,10 @@ use wire::bundle::{Bundle, CONFIG, Flaw, MAX_FILE, MAX_UNPACKED, TEMPLATES, Why}
 const OPEN: u32 = 0o755;
 /// The mode of links, which means nothing.
 const LINK: u32 = 0o777;
-/// What a bundle keeps of a directory's mode: where groups are inherited, directories are setgid without anybody's doing.
-const PLAIN: u32 = 0o777;
+
+/// What a bundle keeps of a directory's mode. What else it may have is the file system's business: where groups are inherited,
+/// directories are setgid without anybody's doing.
+pub const DIRECTORY_BITS: u32 = 0o777;
 
 /// Packs the directory `build` as `config`.
 pub fn pack(build: &Path) -> Result<Vec<u8>> {
@@ -46,7 +48,7 @@ impl Archive<'_> {
         let meta = fs::metadata(&directory).with_context(|| format!("looking at {}", directory.display()))?;
         let path = archive_path(below);
         let is_open = path == Path::new(CONFIG) || path == Path::new(TEMPLATES);
-        let mode = if is_open { OPEN } else { meta.permissions().mode() & PLAIN };
+        let mode = if is_open { OPEN } else { meta.permissions().mode() & DIRECTORY_BITS };
         self.add(&path, header(EntryType::Directory, mode, 0), &[])?;
         for name in list(&directory)? {
             if below == Path::new("") && name == MARKER {

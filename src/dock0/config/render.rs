@@ -1,5 +1,6 @@
 //! Templates become files: rendered if they are text, copied if they are not, with the modes they have.
 
+use super::pack::DIRECTORY_BITS;
 use anyhow::{Context, Result, anyhow, bail};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, ValueKind};
@@ -10,9 +11,6 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use wire::bundle::{MAX_FILE, Why};
-
-/// The bits of a mode that a bundle keeps of a directory; what else it may have is the file system's business.
-const PLAIN: u32 = 0o777;
 
 /// Turns templates into files.
 pub struct Renderer {
@@ -55,7 +53,7 @@ impl Renderer {
                 fs::create_dir(&to_file).with_context(writing)?;
                 self.directory(templates, to, &below)?;
                 // Last: a directory may be closed to ourselves.
-                let mode = Permissions::from_mode(meta.permissions().mode() & PLAIN);
+                let mode = Permissions::from_mode(meta.permissions().mode() & DIRECTORY_BITS);
                 fs::set_permissions(&to_file, mode).with_context(writing)?;
             } else if meta.is_symlink() {
                 let target = fs::read_link(&from).with_context(|| format!("reading the link {}", from.display()))?;
