@@ -1,8 +1,10 @@
 //! The directory that becomes a bundle's `config`: private, emptied before each build, and never somebody else's.
 
 use anyhow::{Context, Result, bail};
+use rustix::io::dup;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +17,7 @@ pub struct BuildDirectory {
     /// Its absolute path.
     pub path: PathBuf,
     /// Two builds into one directory would put one VM's secrets into another's bundle.
-    _lock: File,
+    lock: File,
 }
 
 impl BuildDirectory {
@@ -44,7 +46,13 @@ impl BuildDirectory {
         fs::set_permissions(&path, Permissions::from_mode(0o700)).with_context(|| doing("closing"))?;
         let lock = lock(&path)?;
         clear(&path).with_context(|| doing("emptying"))?;
-        Ok(BuildDirectory { path, _lock: lock })
+        Ok(BuildDirectory { path, lock })
+    }
+
+    /// The lock once more, for whatever is started as long as this lives: what outlives its build (another session's, or a build
+    /// that was cut off) keeps the directory to itself.
+    pub fn lend(&self) -> Result<OwnedFd> {
+        dup(&self.lock).with_context(|| format!("lending the build directory {}", self.path.display()))
     }
 }
 
@@ -55,7 +63,10 @@ fn lock(path: &Path) -> Result<File> {
     let file = file.with_context(|| format!("opening {}", marker.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("the build directory {}: another build is in it", path.display()),
+        Err(TryLockError::WouldBlock) => bail!(
+            "the build directory {}: another build is in it, or what a script of one has left running",
+            path.display()
+        ),
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", marker.display())),
     }
 }
@@ -112,7 +123,7 @@ mod tests {
         let first = BuildDirectory::prepare(&build, &[&kept]).unwrap();
         assert_eq!(fs::metadata(&build).unwrap().permissions().mode() & 0o7777, 0o700);
         let second = BuildDirectory::prepare(&build, &[]).unwrap_err().to_string();
-        assert!(second.ends_with("new/build: another build is in it"), "{second}");
+        assert!(second.contains("new/build: another build is in it, or "), "{second}");
         drop(first);
         fs::create_dir_all(build.join("a/b")).unwrap();
         symlink(place.path(), build.join("a/out")).unwrap();

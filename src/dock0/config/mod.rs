@@ -86,7 +86,7 @@ fn build_knowing(request: &Request, secrets: &mut Secrets) -> Result<(Vec<u8>, P
         Renderer::new(&config)?.tree(from, &templates)?;
     }
     if let Some(scripts) = &paths.scripts {
-        scripts::run(scripts, &build.path, &config, patience)?;
+        scripts::run(scripts, &build, &config, patience)?;
     }
     let packed = pack::pack(&build.path)?;
     // config and config/templates are always there.

@@ -1,5 +1,6 @@
 //! Scripts: every executable of a directory, in name order, with the configuration on its standard input.
 
+use super::build_directory::BuildDirectory;
 use super::{child, render};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -16,12 +17,13 @@ const BUILD: &str = "DOCK0_BUILD";
 const START: &str = "umask 022 && exec \"$0\"";
 
 /// Runs them all; a failing one stops the build.
-pub fn run(scripts: &Path, build: &Path, config: &Value, patience: Duration) -> Result<()> {
+pub fn run(scripts: &Path, build: &BuildDirectory, config: &Value, patience: Duration) -> Result<()> {
     let mut input = serde_json::to_vec(config).context("writing the configuration as JSON")?;
     input.push(b'\n');
+    let _lent = build.lend()?;
     for script in find(scripts)? {
         let mut command = Command::new("sh");
-        command.args(["-c", START]).arg(&script).current_dir(build).env(BUILD, build);
+        command.args(["-c", START]).arg(&script).current_dir(&build.path).env(BUILD, &build.path);
         let ended = match child::run(&mut command, input.clone(), patience) {
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 bail!("the script {} did not end within {} s (--timeout)", script.display(), patience.as_secs_f32())

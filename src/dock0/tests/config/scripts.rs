@@ -21,6 +21,34 @@ fn scripts_run_in_name_order_with_the_configuration() {
 }
 
 #[test]
+fn nothing_that_a_script_has_started_writes_into_the_next_bundle() {
+    let place = Place::new();
+    let last = "[ -e ../again ] && sleep 2";
+    place.script("1", "[ -e ../again ] || (sleep 1; echo \"$SECRET\" >templates/late) >/dev/null 2>&1 &");
+    place.script("2", &format!("{last} || touch ../again"));
+    place.must(BUILD);
+    place.must(BUILD);
+    is(&place.read("build.tar.gz")[1..], &[("644 etc/hostname", "web1\n")]);
+}
+
+/// A session of its own is not ended with its script; then the directory stays its own.
+#[test]
+fn what_a_script_has_left_running_keeps_the_build_directory() {
+    let place = Place::new();
+    place.script(
+        "x",
+        "[ -e ../../left ] && exit\nsetsid sh -c 'touch ../../left; sleep 3' >/dev/null 2>&1 &\n\
+         while [ ! -e ../../left ]; do sleep 0.1; done",
+    );
+    place.must(BUILD);
+    let why = place.fails(BUILD);
+    let want = "another build is in it, or what a script of one has left running";
+    assert!(why.starts_with("dock0: the build directory ") && why.ends_with(want), "{why}");
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    place.must(BUILD);
+}
+
+#[test]
 fn a_build_directory_is_ours_alone() {
     let place = Place::new();
     place.put("build/config/precious", "");
