@@ -15,6 +15,19 @@ use std::time::Duration;
 /// The tags, as messages list them.
 const TAGS: &str = "!env NAME, !file PATH and !command [PROGRAM, ARGUMENT…]";
 
+/// When a tag's value is found out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Reading,
+    Running,
+}
+
+impl Turn {
+    fn of(tag: &str) -> Turn {
+        if tag == "!command" { Turn::Running } else { Turn::Reading }
+    }
+}
+
 /// Where secrets come from, and where they are noted down.
 pub struct Resolver<'r> {
     /// What `!file` and `!command` are relative to.
@@ -28,24 +41,26 @@ pub struct Resolver<'r> {
 }
 
 impl Resolver<'_> {
-    /// The value that is meant.
-    pub fn resolve(&mut self, node: Node) -> Result<Value> {
-        if let Some(tag) = node.tag {
-            let secret = self.secret(&tag, &node.what, &node.at)?;
-            self.secrets.add(&secret);
-            return Ok(Value::String(secret));
-        }
-        Ok(match node.what {
-            What::Null => Value::Null,
-            What::Bool(value) => Value::Bool(value),
-            What::Number(number) => Value::Number(number),
-            What::Text(text) => Value::String(text),
-            What::List(list) => list.into_iter().map(|node| self.resolve(node)).collect::<Result<_>>()?,
-            What::Map(map) => {
-                let pairs = map.into_iter().map(|(key, node)| Ok((key, self.resolve(node)?)));
-                Value::Object(pairs.collect::<Result<_>>()?)
+    /// The value that is meant. Commands come last: one that fails is quoted, and it may have printed any of the others.
+    pub fn resolve(&mut self, mut node: Node) -> Result<Value> {
+        self.replace(&mut node, Turn::Reading)?;
+        self.replace(&mut node, Turn::Running)?;
+        Ok(value(node))
+    }
+
+    /// Puts values where the tags of this turn are.
+    fn replace(&mut self, node: &mut Node, turn: Turn) -> Result<()> {
+        match (&node.tag, &mut node.what) {
+            (Some(tag), what) if Turn::of(tag) == turn => {
+                let secret = self.secret(tag, what, &node.at)?;
+                self.secrets.add(&secret);
+                (node.tag, node.what) = (None, What::Text(secret));
+                Ok(())
             }
-        })
+            (Some(_), _) | (None, What::Null | What::Bool(_) | What::Number(_) | What::Text(_)) => Ok(()),
+            (None, What::List(list)) => list.iter_mut().try_for_each(|node| self.replace(node, turn)),
+            (None, What::Map(map)) => map.values_mut().try_for_each(|node| self.replace(node, turn)),
+        }
     }
 
     fn secret(&self, tag: &str, what: &What, at: &At) -> Result<String> {
@@ -98,6 +113,18 @@ impl Resolver<'_> {
             bail!("it failed ({}):\n{}", ended.status, String::from_utf8_lossy(&ended.stderr).trim_end());
         }
         text(ended.stdout)
+    }
+}
+
+/// What is written, where no tags are left.
+fn value(node: Node) -> Value {
+    match node.what {
+        What::Null => Value::Null,
+        What::Bool(value) => Value::Bool(value),
+        What::Number(number) => Value::Number(number),
+        What::Text(text) => Value::String(text),
+        What::List(list) => list.into_iter().map(value).collect(),
+        What::Map(map) => Value::Object(map.into_iter().map(|(key, node)| (key, value(node))).collect()),
     }
 }
 
@@ -171,6 +198,18 @@ mod tests {
             let (resolved, secrets) = resolve(place.path(), &format!("a: [{written}]"));
             assert_eq!(resolved.unwrap(), serde_json::json!({ "a": [want] }), "{written}");
             assert!(secrets.occur_in(want), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_fails_prints_no_secret_that_stands_after_it() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("key"), "hunter2\n").unwrap();
+        for after in ["b: !env WORD", "b: !file key", "b: [{c: !env WORD}]"] {
+            let text = format!("a: !command [sh, -c, 'echo no hunter2 >&2; exit 1']\n{after}");
+            let (resolved, secrets) = resolve(place.path(), &text);
+            let why = secrets.mask(&resolved.unwrap_err());
+            assert_eq!(why, "c.yaml line 1: !command sh: it failed (exit status: 1):\nno ***", "{after}");
         }
     }
 
