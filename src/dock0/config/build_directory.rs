@@ -2,10 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use rustix::io::dup;
+use rustix::process::geteuid;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What says that a directory is ours to empty. It is never packed.
@@ -23,6 +24,11 @@ pub struct BuildDirectory {
 impl BuildDirectory {
     /// Makes the directory, or empties the one that an earlier build made. It may neither hold nor lie in a source.
     pub fn prepare(path: &Path, sources: &[&Path]) -> Result<BuildDirectory> {
+        BuildDirectory::prepare_as(geteuid().as_raw(), path, sources)
+    }
+
+    /// The same, for this user.
+    fn prepare_as(user: u32, path: &Path, sources: &[&Path]) -> Result<BuildDirectory> {
         let doing = |what: &str| format!("{what} the build directory {}", path.display());
         let ours = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => false,
@@ -43,6 +49,7 @@ impl BuildDirectory {
         }
         let path = fs::canonicalize(path).with_context(|| doing("looking at"))?;
         check_apart(&path, sources)?;
+        check_owner(&path, user)?;
         fs::set_permissions(&path, Permissions::from_mode(0o700)).with_context(|| doing("closing"))?;
         let lock = lock(&path)?;
         clear(&path).with_context(|| doing("emptying"))?;
@@ -68,6 +75,15 @@ fn lock(path: &Path) -> Result<File> {
             path.display()
         ),
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", marker.display())),
+    }
+}
+
+/// Root could use anybody's; its owner would read what is built there, and put into it what he likes.
+fn check_owner(path: &Path, user: u32) -> Result<()> {
+    let owner = fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?.uid();
+    match owner == user {
+        true => Ok(()),
+        false => bail!("the build directory {}: belongs to user {owner}, and not to user {user}", path.display()),
     }
 }
 
@@ -160,5 +176,22 @@ mod tests {
             assert!(refused.ends_with(&sentence), "{refused}");
         }
         assert!(at("full/file").exists() && at("source/empty").exists());
+    }
+
+    #[test]
+    fn somebody_elses_is_refused_and_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, own) = (place.path().canonicalize().unwrap().join("build"), geteuid().as_raw());
+        drop(BuildDirectory::prepare_as(own, &path, &[]).unwrap());
+        fs::write(path.join("left"), "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let refused = BuildDirectory::prepare_as(own + 1, &path, &[]).unwrap_err().to_string();
+        let want =
+            format!("the build directory {}: belongs to user {own}, and not to user {}", path.display(), own + 1);
+        assert_eq!(refused, want);
+        assert!(path.join("left").exists());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
+        drop(BuildDirectory::prepare(&path, &[]).unwrap());
+        assert!(!path.join("left").exists());
     }
 }
