@@ -1,7 +1,7 @@
 //! A YAML file as it is written: values with their tags and where they stand, before a tag means anything.
 
 use anyhow::{Result, anyhow, bail};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_saphyr::{Spanned, Tagged};
 use std::collections::BTreeMap;
@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 /// What the tags of YAML itself begin with (YAML 1.2.2, section 10); by now they have done their work.
 const YAMLS_OWN: &str = "tag:yaml.org,2002:";
+
+/// -2⁶³ and 2⁶⁴. A whole number becomes one with a fraction only if it has more than 64 bits, and would keep 53 of them.
+const TOO_LONG: (f64, f64) = (i64::MIN as f64, u64::MAX as f64);
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +102,16 @@ impl<'de> Deserialize<'de> for What {
     }
 }
 
+/// The name of a value: any text, a number as it is written too.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let key = Option::<String>::deserialize(from)?;
+        key.map(Key).ok_or_else(|| D::Error::custom("~ (null) is no name for a value (in quotes it is one)"))
+    }
+}
+
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
@@ -124,7 +137,10 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(What::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<What, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<What, E> {
+        if value <= TOO_LONG.0 || value >= TOO_LONG.1 {
+            return Err(E::custom("a number this long would lose digits (in quotes it is a text)"));
+        }
         Number::from_f64(value).map(What::Number).ok_or_else(|| E::custom("a number that is none"))
     }
 
@@ -142,7 +158,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<What, A::Error> {
         let mut map = BTreeMap::new();
-        while let Some((key, node)) = from.next_entry()? {
+        while let Some((Key(key), node)) = from.next_entry()? {
             map.insert(key, node);
         }
         Ok(What::Map(map))

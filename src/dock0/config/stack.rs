@@ -106,6 +106,10 @@ mod tests {
             ("10", "10"),
             ("-1.5", "-1.5"),
             ("18446744073709551615", "18446744073709551615"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("\"18446744073709551616\"", "\"18446744073709551616\""),
+            ("5.5e18", "5.5e+18"),
+            ("{80: 1, 0644: 2, \"~\": 3}", "{0644: 2, 80: 1, ~: 3}"),
             ("2026-01-01", "\"2026-01-01\""),
             ("10:30", "\"10:30\""),
             ("!!str 5", "\"5\""),
@@ -118,9 +122,14 @@ mod tests {
 
     #[test]
     fn what_is_no_map_of_values_is_refused_with_its_place() {
+        const TOO_LONG: &str = "f: a number this long would lose digits (in quotes it is a text) at line 2, column 4";
         for (text, sentence) in [
             ("[1]", "f line 1: a map is wanted here (key: value)"),
             ("\n\n5", "f line 3: a map is wanted here (key: value)"),
+            ("a:\n  b: 1\n  null: 2", "f: ~ (null) is no name for a value (in quotes it is one) at line 3, column 3"),
+            ("a: 1\nb: 18446744073709551616", TOO_LONG),
+            ("a: 1\nb: -9223372036854775809", TOO_LONG),
+            ("a: 1\nb: 1e99", TOO_LONG),
             ("a: 1\nb: [", "f: unclosed bracket '[' at line 2, column 4"),
             (
                 "a: {b: 1, b: 2}",
