@@ -25,6 +25,7 @@ pub use pack::check;
 use paths::Paths;
 use render::Renderer;
 use resolve::Resolver;
+use scripts::Scripts;
 pub use secret::Secrets;
 use sha2::{Digest, Sha256};
 pub use stack::Lists;
@@ -86,7 +87,7 @@ fn build_knowing(request: &Request, secrets: &mut Secrets) -> Result<(Vec<u8>, P
         Renderer::new(&config)?.tree(from, &templates)?;
     }
     if let Some(scripts) = &paths.scripts {
-        scripts::run(scripts, &build, &config, patience)?;
+        Scripts { build: &build, config: &config, patience, secrets }.run(scripts)?;
     }
     let packed = pack::pack(&build.path)?;
     // config and config/templates are always there.

@@ -110,7 +110,7 @@ impl Resolver<'_> {
         };
         if !ended.status.success() {
             // Its standard output is what is secret.
-            bail!("it failed ({}):\n{}", ended.status, String::from_utf8_lossy(&ended.stderr).trim_end());
+            bail!("it failed ({}):\n{}", ended.status, self.secrets.show(&ended.stderr));
         }
         text(ended.stdout)
     }

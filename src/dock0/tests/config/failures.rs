@@ -101,6 +101,16 @@ fn scripts_that_fail() {
             &|p| p.script("x", &format!("printf 'cannot open {SECRET}\\n'; cat; exit 7")),
             "scripts/x failed (exit status: 7):\ncannot open ***\n{\"key\":\"***\",\"name\":\"web1\"}",
         ),
+        (
+            "a failing script that writes to the terminal",
+            &|p| p.script("x", "printf '\\033[2Jgone'; exit 1"),
+            "scripts/x failed (exit status: 1):\n\\u{1b}[2Jgone",
+        ),
+        (
+            "a failing command that writes to the terminal",
+            &|p| p.put("config.yaml", "a: !command [sh, -c, \"printf '\\\\033[2Jgone' >&2; exit 1\"]"),
+            "!command sh: it failed (exit status: 1):\n\\u{1b}[2Jgone",
+        ),
         ("a slow script", &|p| p.script("x", "exec sleep 60"), "scripts/x did not end within 2 s (--timeout)"),
         (
             "a script that cannot be started",

@@ -2,12 +2,14 @@
 
 use crate::place::{BUILD, Place, SECRET, is};
 use std::fs;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn scripts_run_in_name_order_with_the_configuration() {
     let place = Place::new();
     place.put("config.yaml", "name: web1\nkey: !env SECRET\nlist: [1, yes, ~]\n");
     place.put("scripts/README", "not run");
+    symlink("me@host.1234:567", place.at("scripts/.#10-a")).unwrap();
     place.script("20-b", "cat >>templates/input; echo b >>templates/order");
     place.script(
         "10-a",
