@@ -31,9 +31,14 @@ impl Papers {
             return Ok(Papers { operators: place.join(format!("{CA}.pem")), own: Pair::of(place, OPERATOR) });
         }
         let name = place.file_name().and_then(|name| name.to_str());
-        let name = name.with_context(|| format!("{}: is no directory and no name of a key", place.display()))?;
+        let name = name.with_context(|| format!("{}: is no directory, and no name of a key", place.display()))?;
         let directory = place.parent().unwrap_or(Path::new(""));
-        Ok(Papers { operators: directory.join(format!("{CA}.pem")), own: Pair::of(directory, name) })
+        let own = Pair::of(directory, name);
+        // A directory that is not there is no name either: what it is asked for then would be looked for beside it.
+        if !own.certificate.exists() && !own.key.exists() {
+            bail!("{}: is no directory, and there is no {} either", place.display(), own.certificate.display());
+        }
+        Ok(Papers { operators: directory.join(format!("{CA}.pem")), own })
     }
 
     /// Whom a VM's certificate must be signed by.

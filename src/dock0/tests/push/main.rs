@@ -277,6 +277,7 @@ fn anybody_may_ask_how_it_is_and_operators_read_its_log() {
 fn what_cannot_be_meant_is_refused_before_any_vm_hears_of_it() {
     let place = Place::new();
     place.put("no.gz", "text");
+    place.put("keys/half.key", "");
     for (words, why) in [
         ("push", "which VM? NAME or NAME=ADDRESS[:PORT]"),
         ("push web1 web1=192.0.2.7", "web1 is named twice"),
@@ -291,8 +292,10 @@ fn what_cannot_be_meant_is_refused_before_any_vm_hears_of_it() {
             "push web1 web2 --fingerprint sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "--fingerprint is one VM's: push to it alone",
         ),
-        ("push web1 --identity keys/nobody", "reading keys/nobody.pem (dock0 keygen operator makes it): "),
-        ("push web1 --identity nowhere/me", "reading the operators' CA nowhere/operators.pem: "),
+        ("push web1 --identity keys/nobody", "keys/nobody: is no directory, and there is no keys/nobody.pem either"),
+        ("status web1 --identity nowhere/", "nowhere/: is no directory, and there is no nowhere.pem either"),
+        ("push web1 --identity keys/..", "keys/../operators.pem"),
+        ("push web1 --identity keys/half", "reading keys/half.pem (dock0 keygen operator makes it): "),
         ("push web_1=x/y", "\"x/y\" is neither a name of DNS nor an address"),
         ("status", "which VM? NAME or NAME=ADDRESS[:PORT]"),
     ] {
