@@ -4,8 +4,7 @@
 //! nothing and an operator's is no VM.
 
 use crate::manifest;
-use crate::output::{Access, Existing};
-use crate::signing::write;
+use crate::output::{Access, Existing, Output};
 use anyhow::{Context, Result, bail};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -74,9 +73,16 @@ impl Pair {
         }
     }
 
+    /// Both, or neither: names come last, so that what cannot be written leaves no key without its certificate.
     fn write(&self, certificate: &str, key: &str, existing: Existing) -> Result<()> {
-        write(&self.key, key, existing, Access::Secret)?;
-        write(&self.certificate, certificate, existing, Access::Umask)
+        let finish = |path, text: &str, access| {
+            let fill = |to: &Path| fs::write(to, text).with_context(|| format!("writing {}", to.display()));
+            Output { path, existing, access, made_from: None }.finish(fill)
+        };
+        let key = finish(&self.key, key, Access::Secret)?;
+        let certificate = finish(&self.certificate, certificate, Access::Umask)?;
+        key.put()?;
+        certificate.put()
     }
 }
 
@@ -107,16 +113,22 @@ pub fn make_ca(directory: &Path) -> Result<Found> {
     Ok(Found::New)
 }
 
+/// Whether the certificate can be made: before there is a CA for it, too.
+pub fn check_order(directory: &Path, order: &Order, existing: Existing) -> Result<()> {
+    check(order)?;
+    let Pair { certificate, key } = Pair::of(directory, order.name);
+    match [certificate, key].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) if existing == Existing::Refuse => {
+            bail!("{}: exists, and was not touched (--force replaces it)", path.display())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Makes a certificate that the CA of this directory signs, and its key, beside it.
 pub fn issue(directory: &Path, order: &Order, existing: Existing) -> Result<Pair> {
-    check(order)?;
+    check_order(directory, order, existing)?;
     let pair = Pair::of(directory, order.name);
-    if existing == Existing::Refuse {
-        let there = [&pair.certificate, &pair.key].into_iter().find(|path| path.symlink_metadata().is_ok());
-        if let Some(path) = there {
-            bail!("{}: exists, and was not touched (--force replaces it)", path.display());
-        }
-    }
     let issuer = read_ca(directory)?;
     let mut params = start(order.name, order.days)?;
     params.is_ca = IsCa::ExplicitNoCa;
@@ -224,5 +236,20 @@ mod tests {
         fs::rename(other.path().join("operators.key"), &key).unwrap();
         let refused = issue(place.path(), &order, Existing::Refuse).unwrap_err().to_string();
         assert!(refused.ends_with("operators.pem: they do not belong together"), "{refused}");
+    }
+
+    #[test]
+    fn a_key_is_not_replaced_without_its_certificate() {
+        let place = tempfile::tempdir().unwrap();
+        let order = Order { name: "web1", role: Role::Vm, aliases: &[], days: 1 };
+        make_ca(place.path()).unwrap();
+        let pair = issue(place.path(), &order, Existing::Refuse).unwrap();
+        let before = fs::read(&pair.key).unwrap();
+        fs::remove_file(&pair.certificate).unwrap();
+        fs::create_dir(&pair.certificate).unwrap();
+        let refused = issue(place.path(), &order, Existing::Replace).unwrap_err().to_string();
+        assert!(refused.ends_with("web1.pem: is not a regular file, and was not touched"), "{refused}");
+        assert_eq!(fs::read(&pair.key).unwrap(), before);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 4, "no temporary file is left");
     }
 }

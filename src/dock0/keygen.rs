@@ -97,6 +97,9 @@ fn manifest(arguments: &ManifestKeyArguments) -> Result<()> {
 
 fn operator(arguments: &OperatorArguments) -> Result<()> {
     let OperatorArguments { output, name, days, force } = arguments;
+    let order = Order { name, role: Role::Operator, aliases: &[], days: *days };
+    // A CA that nobody wanted would be found by the next call, and be taken for the operators'.
+    authority::check_order(output, &order, existing(*force))?;
     if authority::make_ca(output)? == Found::New {
         let ca = Pair::of(output, CA);
         let (certificate, key) = (ca.certificate.display(), ca.key.display());
@@ -104,7 +107,6 @@ fn operator(arguments: &OperatorArguments) -> Result<()> {
             "the operators' CA: {certificate} goes to each VM (dock0 disk --trust), {key} makes certificates"
         ))?;
     }
-    let order = Order { name, role: Role::Operator, aliases: &[], days: *days };
     let pair = authority::issue(output, &order, existing(*force))?;
     say(&format!("the operator {name}: {} and {}, for dock0 push", pair.certificate.display(), pair.key.display()))
 }

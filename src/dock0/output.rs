@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use tempfile::TempPath;
 
 /// What to do with a file that stands where the output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +39,21 @@ pub struct Output<'p> {
     pub made_from: Option<&'p Path>,
 }
 
-impl Output<'_> {
+/// A file that is finished and lacks only its name. It is gone if it does not get one.
+pub struct Finished<'p> {
+    output: Output<'p>,
+    file: TempPath,
+}
+
+impl<'p> Output<'p> {
     /// Makes the file: `make` fills the temporary file it is given, which then gets its name. When anything fails, what
     /// stood there is as it was.
-    pub fn write(&self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    pub fn write(self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.finish(make)?.put()
+    }
+
+    /// The same up to its name, for several files of which none shall be there without the others.
+    pub fn finish(self, make: impl FnOnce(&Path) -> Result<()>) -> Result<Finished<'p>> {
         let path = self.path;
         let replaced = self.find_replaced()?;
         self.check_outside()?;
@@ -59,14 +71,7 @@ impl Output<'_> {
             .into_temp_path();
         make(&unfinished)?;
         finish(&unfinished, kept).with_context(|| format!("writing {}", path.display()))?;
-        let renamed = match self.existing {
-            Existing::Refuse => unfinished.persist_noclobber(path),
-            Existing::Replace => unfinished.persist(path),
-        };
-        match renamed.map_err(|failed| failed.error) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(self.refusal()),
-            renamed => renamed.with_context(|| format!("renaming the finished file to {}", path.display())),
-        }
+        Ok(Finished { output: self, file: unfinished })
     }
 
     /// The mode of the file that will be replaced, if there is one and it may be.
@@ -99,6 +104,21 @@ impl Output<'_> {
             bail!("{}: the output lies inside {}, which it is made from", self.path.display(), from.display());
         }
         Ok(())
+    }
+}
+
+impl Finished<'_> {
+    /// Gives it its name.
+    pub fn put(self) -> Result<()> {
+        let path = self.output.path;
+        let renamed = match self.output.existing {
+            Existing::Refuse => self.file.persist_noclobber(path),
+            Existing::Replace => self.file.persist(path),
+        };
+        match renamed.map_err(|failed| failed.error) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(self.output.refusal()),
+            renamed => renamed.with_context(|| format!("renaming the finished file to {}", path.display())),
+        }
     }
 }
 

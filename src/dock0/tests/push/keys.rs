@@ -33,6 +33,22 @@ fn keys_are_their_owners_and_are_not_replaced_unasked() {
 }
 
 #[test]
+fn what_cannot_be_made_leaves_no_ca_behind() {
+    let place = Place::new();
+    place.must("mkdir -p old && touch old/operator.pem");
+    for (words, why) in [
+        ("-o new --name 'bad name'", "\"bad name\" cannot be a name here: "),
+        ("-o new --name operators", "operators is the name of the CA itself"),
+        ("-o new --days 0", "--days 0: must be 1 to 36500"),
+        ("-o old", "old/operator.pem: exists, and was not touched (--force replaces it)"),
+    ] {
+        let complaint = place.fails(&format!("$0 keygen operator {words}"));
+        assert!(complaint.starts_with(&format!("dock0: {why}")), "{complaint}");
+    }
+    assert!(!place.at("new").exists() && !place.at("old/operators.key").exists());
+}
+
+#[test]
 fn openssl_takes_them_each_for_its_purpose() {
     let place = Place::new();
     place.must("$0 keygen vm web2 -o keys --name 192.0.2.7 --name 2001:db8::7 --name web2.example.org --days 30");
