@@ -113,17 +113,17 @@ fn read_bundles(path: &PathBuf, hosts: &[Host]) -> Result<Vec<Cargo>> {
     paths.iter().flatten().map(|path| read_bundle(path)).collect()
 }
 
-/// The same, each built of its files. Two may be built at one place: each is read before the next.
+/// The same, each built of its files.
 fn build_bundles(files: &[PathBuf], hosts: &[Host]) -> Result<Vec<Cargo>> {
-    with_host(files, hosts)?.iter().map(|files| read_bundle(&build(files)?)).collect()
+    with_host(files, hosts)?.iter().map(|files| build(files)).collect()
 }
 
-/// Builds a bundle as dock0 config does, and returns where it is.
-fn build(files: &[PathBuf]) -> Result<PathBuf> {
+/// Builds a bundle as dock0 config does, and writes it where that does.
+fn build(files: &[PathBuf]) -> Result<Cargo> {
     let patience = Duration::from_secs(config::PATIENCE.into());
     let built = config::build(&Request { files, output: None, lists: Lists::Replace, patience })?;
     built.write()?;
-    Ok(built.output)
+    Ok(Cargo::Bundle(built.packed))
 }
 
 pub fn status(arguments: StatusArguments) -> Result<()> {

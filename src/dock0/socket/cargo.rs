@@ -1,18 +1,15 @@
 //! What is pushed, read from files and looked at as far as that saves a VM's refusal.
 
 use super::host::Host;
+use crate::config::check;
+use crate::manifest::signature_path;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wire::{bundle, manifest, minisig};
 
 /// In a path, each VM's name goes here.
 const HOST: &str = "{host}";
-/// The longest files that a VM takes, in bytes (docs/config-socket.md).
-const MAX_BUNDLE: u64 = 16 << 20;
-const MAX_MANIFEST: u64 = 64 << 10;
-const MAX_SIGNATURE: u64 = 4096;
-/// What gzip begins with (RFC 1952, section 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What is pushed.
 pub enum Cargo {
@@ -27,27 +24,24 @@ pub enum Cargo {
     },
 }
 
-/// A bundle.
+/// A bundle that somebody has made, by hand perhaps: it is held to the rules that a VM has.
 pub fn read_bundle(path: &Path) -> Result<Cargo> {
-    let bytes = read(path, MAX_BUNDLE)?;
-    match bytes.starts_with(&GZIP) {
-        true => Ok(Cargo::Bundle(bytes)),
-        false => bail!("{}: is no bundle, it does not begin like gzip", path.display()),
-    }
+    let bytes = read(path, bundle::MAX_PACKED)?;
+    check(&bytes, |_| ()).with_context(|| format!("{}: a VM would refuse it", path.display()))?;
+    Ok(Cargo::Bundle(bytes))
 }
 
 /// A manifest, and the signature beside it.
-pub fn read_release(manifest: &Path) -> Result<Cargo> {
-    let mut signature = manifest.as_os_str().to_os_string();
-    signature.push(".minisig");
-    let signature = Path::new(&signature);
-    Ok(Cargo::Release { manifest: read(manifest, MAX_MANIFEST)?, signature: read(signature, MAX_SIGNATURE)? })
+pub fn read_release(path: &Path) -> Result<Cargo> {
+    let manifest = read(path, manifest::MAX_BYTES)?;
+    Ok(Cargo::Release { manifest, signature: read(&signature_path(path), minisig::MAX_BYTES)? })
 }
 
-fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+/// Reads no more than a VM takes (docs/config-socket.md).
+fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
     let doing = || format!("reading {}", path.display());
     let length = fs::metadata(path).with_context(doing)?.len();
-    if length > most {
+    if length > most as u64 {
         bail!("{}: has {length} bytes, and a VM takes {most}", path.display());
     }
     fs::read(path).with_context(doing)
@@ -66,6 +60,8 @@ pub fn with_host(paths: &[PathBuf], hosts: &[Host]) -> Result<Vec<Vec<PathBuf>>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
 
     #[test]
     fn each_host_has_its_paths_or_all_have_one() {
@@ -84,20 +80,54 @@ mod tests {
     #[test]
     fn what_no_vm_takes_is_not_sent() {
         let place = tempfile::tempdir().unwrap();
-        let file = |name: &str, bytes: Vec<u8>| {
-            let path = place.path().join(name);
+        let refusal = |bytes: &[u8]| {
+            let path = place.path().join("file");
             fs::write(&path, bytes).unwrap();
-            path
+            let refused = read_bundle(&path).map(drop).map_err(|error| format!("{error:#}"));
+            refused.map_err(|why| why.replace(&path.display().to_string(), "FILE"))
         };
-        let bundle = |name, bytes| read_bundle(&file(name, bytes)).map(drop).map_err(|error| format!("{error:#}"));
-        assert_eq!(bundle("good", vec![0x1f, 0x8b, 8]), Ok(()));
-        assert!(
-            bundle("tar", b"config/".to_vec()).unwrap_err().ends_with("tar: is no bundle, it does not begin like gzip")
+        let good = bundle_of("config/templates/etc/hostname");
+        assert_eq!(refusal(&good), Ok(()));
+        let refused = "FILE: a VM would refuse it: ";
+        assert_eq!(refusal(b"config/"), Err(format!("{refused}the bundle is no gzip file")));
+        let cut_off = refusal(&good[..good.len() - 1]);
+        assert_eq!(cut_off, Err(format!("{refused}the bundle is cut off: the gzip file ends too early")));
+        let stranger = refusal(&bundle_of("etc/hostname"));
+        assert_eq!(stranger, Err(format!("{refused}in the bundle etc/hostname is not below config/")));
+        // One byte more than can be is not even read, and as many are.
+        assert_eq!(
+            refusal(&vec![0; bundle::MAX_PACKED + 1]),
+            Err("FILE: has 16842753 bytes, and a VM takes 16842752".into())
         );
-        let large = bundle("large", vec![0; (16 << 20) + 1]).unwrap_err();
-        assert!(large.ends_with("large: has 16777217 bytes, and a VM takes 16777216"), "{large}");
-        let manifest = file("release.json", vec![b' '; 10]);
-        let error = format!("{:#}", read_release(&manifest).map(drop).unwrap_err());
-        assert!(error.ends_with("release.json.minisig: No such file or directory (os error 2)"), "{error}");
+        assert_eq!(refusal(&vec![0; bundle::MAX_PACKED]), Err(format!("{refused}the bundle is no gzip file")));
+    }
+
+    fn bundle_of(path: &str) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(path).unwrap();
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(4);
+        header.set_cksum();
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        tar.append(&header, &b"web1"[..]).unwrap();
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn a_release_is_read_with_its_signature_or_not_at_all() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("release.json");
+        let refusal = || format!("{:#}", read_release(&path).map(drop).unwrap_err());
+        fs::write(&path, vec![b' '; 65_537]).unwrap();
+        assert!(refusal().ends_with("release.json: has 65537 bytes, and a VM takes 65536"));
+        fs::write(&path, vec![b' '; 65_536]).unwrap();
+        assert!(refusal().ends_with("release.json.minisig: No such file or directory (os error 2)"));
+        fs::write(signature_path(&path), vec![b' '; 4097]).unwrap();
+        assert!(refusal().ends_with("release.json.minisig: has 4097 bytes, and a VM takes 4096"));
+        fs::write(signature_path(&path), vec![b' '; 4096]).unwrap();
+        read_release(&path).unwrap();
     }
 }

@@ -88,8 +88,8 @@ fn curl_pushes_with_them() {
          --connect-to web1:1002:127.0.0.1:{} -T build.tar.gz https://web1:1002/config",
         vm.port
     ));
-    assert!(answer.contains(&sha256(&place.bundle())), "{answer}");
-    assert_eq!(vm.asked()[0].body, place.bundle());
+    assert!(answer.contains(&sha256(&place.bundle)), "{answer}");
+    assert_eq!(vm.asked()[0].body, place.bundle);
 }
 
 #[test]

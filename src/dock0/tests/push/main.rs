@@ -5,7 +5,7 @@ mod place;
 mod strangers;
 mod vm;
 
-use place::Place;
+use place::{Place, bundle};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use vm::{Papers, Reply, Vm, honest, sha256, state, stored};
@@ -15,10 +15,14 @@ fn a_bundle_is_pushed() {
     let place = Place::new();
     let vm = Vm::start(&Papers::of(&place.at("keys"), "web1"), |asked, _| honest(asked));
     let said = place.run(&format!("$0 push web1=127.0.0.1:{}", vm.port));
-    let digest = sha256(&place.bundle());
-    assert_eq!(said.out, format!("web1: stored {digest}, 3 files of 300026 bytes; it boots with it now\n"), "{said:?}");
+    let digest = sha256(&place.bundle);
+    assert_eq!(
+        said.out,
+        format!("web1: stored {digest}, 3 files of {} bytes; it boots with it now\n", place.bundle.len()),
+        "{said:?}"
+    );
     assert_eq!((said.code, vm.lines()), (Some(0), vec!["GET /".to_string(), "PUT /config".into()]));
-    assert_eq!(vm.asked()[1].body, place.bundle());
+    assert_eq!(vm.asked()[1].body, place.bundle);
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn what_changed_nothing_is_tried_again() {
 fn an_answer_that_is_lost_is_asked_for() {
     let place = Place::new();
     let papers = Papers::of(&place.at("keys"), "web1");
-    let digest = sha256(&place.bundle());
+    let digest = sha256(&place.bundle);
     let ours = digest.clone();
     let vm = Vm::start(&papers, move |asked, count| match (asked.line.as_str(), count) {
         ("PUT /config", _) => Reply::HangUp,
@@ -164,7 +168,7 @@ fn many_vms_are_pushed_to_and_each_has_its_line() {
     let vms: Vec<Vm> = ["web1", "web2", "web3"]
         .into_iter()
         .map(|name| {
-            place.put(&format!("build/{name}.tar.gz"), [b"\x1f\x8b", name.as_bytes()].concat());
+            place.put(&format!("build/{name}.tar.gz"), bundle(name.as_bytes()));
             Vm::start(&Papers::of(&place.at("keys"), name), move |asked, _| match (name, asked.line.as_str()) {
                 ("web2", "PUT /config") => Reply::Answer(422, "{\"error\":\"it is no bundle\"}".into()),
                 _ => honest(asked),
@@ -182,7 +186,7 @@ fn many_vms_are_pushed_to_and_each_has_its_line() {
     assert!(first.ends_with(": it answers 422: it is no bundle"), "{said:?}");
     assert_eq!(last, "dock0: 1 of 3 VMs failed: web2\n");
     for (vm, name) in vms.iter().zip(["web1", "web2", "web3"]) {
-        assert_eq!(vm.asked()[1].body, [b"\x1f\x8b", name.as_bytes()].concat(), "each its own");
+        assert_eq!(vm.asked()[1].body, bundle(name.as_bytes()), "each its own");
     }
     let said = place.must(&format!("{push} {} {}", host(0), host(2)));
     assert!(said.ends_with("\npushed to 2 VMs\n"), "{said}");
@@ -193,7 +197,7 @@ fn many_vms_are_pushed_to_and_each_has_its_line() {
         {"host": "web2", "address": format!("127.0.0.1:{}", vms[1].port), "ok": false,
          "error": format!("web2 at 127.0.0.1:{}: it answers 422: it is no bundle", vms[1].port)},
         {"host": "web1", "address": format!("127.0.0.1:{}", vms[0].port), "ok": true,
-         "sha256": sha256(b"\x1f\x8bweb1"), "files": 3, "bytes": 6},
+         "sha256": sha256(&bundle(b"web1")), "files": 3, "bytes": bundle(b"web1").len()},
     ]);
     assert_eq!((all, said.code), (want, Some(1)));
 }
@@ -284,7 +288,7 @@ fn what_cannot_be_meant_is_refused_before_any_vm_hears_of_it() {
         ("push web1 --timeout 0", "--timeout 0: must be 1 to 86400 seconds"),
         ("push web1 --jobs 0", "--jobs 0: must be 1 or more"),
         ("push web1 --bundle a --release b", "--release, --bundle, --build: one of them at a time"),
-        ("push web1 --bundle no.gz", "no.gz: is no bundle, it does not begin like gzip"),
+        ("push web1 --bundle no.gz", "no.gz: a VM would refuse it: the bundle is no gzip file"),
         ("push web1 web2 --bundle '{host}.gz'", "reading web1.gz: No such file or directory (os error 2)"),
         ("push web1 --release no.gz", "reading no.gz.minisig: No such file or directory (os error 2)"),
         ("push web1 --fingerprint x", "must be sha256// and 44 characters of base64"),

@@ -1,5 +1,7 @@
 //! A directory with keys and a bundle, in which dock0 is called as it is typed.
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -8,7 +10,11 @@ use std::process::{Command, Output};
 pub const SECRET: &str = "hunter2-hunter2-hunter2";
 
 /// `keys/` with a CA, an operator and web1; `build.tar.gz`.
-pub struct Place(tempfile::TempDir);
+pub struct Place {
+    directory: tempfile::TempDir,
+    /// What is in `build.tar.gz`.
+    pub bundle: Vec<u8>,
+}
 
 /// What it printed.
 #[derive(Debug)]
@@ -21,21 +27,35 @@ pub struct Said {
     pub err: String,
 }
 
+/// A bundle with this as a VM's `/etc/secret`.
+pub fn bundle(content: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("config/templates/etc/secret").unwrap();
+    header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    // As it is: the secret would be found in what is printed.
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::none()));
+    archive.append(&header, content).unwrap();
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
 impl Place {
     pub fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
+        let place = Place {
+            directory: tempfile::tempdir().unwrap(),
+            bundle: bundle(&[SECRET.as_bytes(), &[7; 300_000]].concat()),
+        };
         place.must("umask 022; $0 keygen operator -o keys && $0 keygen vm web1 -o keys");
-        place.put("build.tar.gz", place.bundle());
+        place.put("build.tar.gz", &place.bundle);
         place
     }
 
-    pub fn bundle(&self) -> Vec<u8> {
-        // Nobody on this side looks further than at its first bytes.
-        [b"\x1f\x8b\x08", SECRET.as_bytes(), &[7; 300_000]].concat()
-    }
-
     pub fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -49,7 +69,7 @@ impl Place {
     /// Runs a script in which `$0` is dock0. Nothing that is secret may be in what it prints.
     pub fn run(&self, script: &str) -> Said {
         let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_dock0")]).current_dir(self.0.path());
+        command.args(["-c", script, env!("CARGO_BIN_EXE_dock0")]).current_dir(self.directory.path());
         let Output { status, stdout, stderr } = command.env("DOCK0_KEYS", "keys").output().unwrap();
         let [out, err] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         for text in [&out, &err] {
