@@ -17,7 +17,7 @@ pub const FILE_LIMIT: usize = 4 << 20;
 
 /// What [`good`] holds: directories (`None`) with their modes, files and links (`-> target`). Directories that are not in it
 /// have the mode 0755.
-pub const GOOD: [(&str, u32, Option<&str>); 8] = [
+pub const GOOD: [(&str, u32, Option<&str>); 10] = [
     ("config", 0o755, None),
     ("config/templates", 0o755, None),
     ("config/templates/etc", 0o755, None),
@@ -25,6 +25,9 @@ pub const GOOD: [(&str, u32, Option<&str>); 8] = [
     ("config/templates/etc/keys", 0o700, None),
     ("config/templates/etc/keys/tls.key", 0o600, Some("a secret\n")),
     ("config/templates/etc/localtime", 0o777, Some("-> ../usr/share/zoneinfo/UTC")),
+    // Names that a terminal is shown otherwise than they are.
+    ("config/templates/etc/systemd/system/mnt-my\\x2ddisk.mount", 0o644, Some("[Mount]\n")),
+    ("config/templates/etc/systemd/system/cafe\u{301}\u{200b}.d", 0o750, None),
     ("config/templates/usr/local/bin/start", 0o755, Some("#!/bin/sh\nexec true\n")),
 ];
 

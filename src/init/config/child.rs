@@ -123,20 +123,25 @@ fn unpack(mut bundle: File, directory: &OwnedFd) -> Result<Verdict, Failure> {
 
 fn write_all(bundle: &Bundle, directory: &OwnedFd) -> Result<(), Failure> {
     for entry in bundle.entries() {
-        let path = entry.path.to_string();
-        write_entry(directory, &path, entry).doing(|| format!("writing {path}"))?;
+        write_entry(directory, &name_of(entry), entry).doing(|| format!("writing {}", entry.path))?;
     }
     // Last: a directory may be closed to those who fill it.
     for entry in bundle.entries().iter().rev().filter(|entry| entry.what == What::Directory) {
-        let (path, mode) = (entry.path.to_string(), Mode::from_raw_mode(entry.mode.into()));
-        chmodat(directory, &path, mode, AtFlags::empty()).doing(|| format!("giving {path} its mode"))?;
+        let mode = Mode::from_raw_mode(entry.mode.into());
+        chmodat(directory, name_of(entry), mode, AtFlags::empty())
+            .doing(|| format!("giving {} its mode", entry.path))?;
     }
     Ok(())
 }
 
-fn write_entry(directory: &OwnedFd, path: &str, entry: &Entry) -> std::io::Result<()> {
-    for (slash, _) in path.match_indices('/') {
-        make_directory(directory, path.split_at(slash).0)?;
+/// Its path as it is called on the disk. What is shown of one is escaped: `\x2d`, as systemd's units have it, would be another.
+fn name_of(entry: &Entry) -> Vec<u8> {
+    entry.path.bytes().collect()
+}
+
+fn write_entry(directory: &OwnedFd, path: &[u8], entry: &Entry) -> std::io::Result<()> {
+    for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        make_directory(directory, path.get(..slash).unwrap_or_default())?;
     }
     match entry.what {
         What::Directory => make_directory(directory, path)?,
@@ -152,7 +157,7 @@ fn write_entry(directory: &OwnedFd, path: &str, entry: &Entry) -> std::io::Resul
 }
 
 /// One that is there already is as good.
-fn make_directory(directory: &OwnedFd, path: &str) -> rustix::io::Result<()> {
+fn make_directory(directory: &OwnedFd, path: &[u8]) -> rustix::io::Result<()> {
     match mkdirat(directory, path, Mode::from_raw_mode(0o755)) {
         Err(Errno::EXIST) => Ok(()),
         made => made,

@@ -40,6 +40,9 @@ fn a_good_bundle_is_taken_in_order() {
         "config/templates/etc/keys/ 700",
         "config/templates/etc/keys/tls.key 600 a secret\\n",
         "config/templates/etc/localtime -> ../usr/share/zoneinfo/UTC",
+        // Shown as a terminal may be told; see what lies on the disk in init's tests.
+        r"config/templates/etc/systemd/system/cafe\u{301}\u{200b}.d/ 750",
+        r"config/templates/etc/systemd/system/mnt-my\\x2ddisk.mount 644 [Mount]\n",
         "config/templates/usr/local/bin/start 755 #!/bin/sh\\nexec true\\n",
     ];
     assert_eq!(read(&::bundles::good()).unwrap(), want);

@@ -79,7 +79,7 @@ fn what_is_in_a_bundle_is_what_is_on_the_disk() {
     let bundle = bundles::good();
     let stored = place.take(&bundle).unwrap();
     let sha256: String = Sha256::digest(&bundle).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!((stored.sha256.as_str(), stored.files), (sha256.as_str(), 4));
+    assert_eq!((stored.sha256.as_str(), stored.files), (sha256.as_str(), 5));
     assert_eq!(config::present(&place.disk).unwrap(), Configuration::Bundle(sha256));
     let all = place.all();
     for (path, mode, content) in GOOD {
