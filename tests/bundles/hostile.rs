@@ -105,6 +105,17 @@ fn in_archive() -> Vec<Row> {
     let cut = |length: usize| archive().add(Header::file("config/a", 2000), &[b'x'; 2000]).end()[..length].to_vec();
     vec![
         row("an empty archive", pack(b""), "has nothing in it"),
+        row("config alone", pack(&archive().end()), "has no config/templates/, which is what lies over the VM's root"),
+        row(
+            "the templates by another name",
+            pack(&archive().add(file("config/template/etc/hostname"), b"").end()),
+            "has no config/templates/, which is what lies over the VM's root",
+        ),
+        row(
+            "the root's files without the directory",
+            pack(&archive().add(file("config/etc/hostname"), b"").end()),
+            "has no config/templates/, which is what lies over the VM's root",
+        ),
         row("two blocks of zeros", pack(&[0; 1024]), "has nothing in it"),
         row("twenty blocks of zeros", pack(&[0; 10240]), "has nothing in it"),
         row("half a block", pack(&[0; 700]), "is no archive: its length is no multiple of 512 bytes"),

@@ -58,7 +58,7 @@ pub fn of_length(bytes: usize) -> Vec<u8> {
     // Two blocks are the end, one the header.
     while let left @ 1536.. = bytes - archive.len() {
         let size = (left - 1536).min(FILE_LIMIT);
-        archive = archive.add(Header::file(&format!("config/{number}"), size), &vec![b'x'; size]);
+        archive = archive.add(Header::file(&format!("config/templates/{number}"), size), &vec![b'x'; size]);
         number += 1;
     }
     let mut bytes_of = archive.end();

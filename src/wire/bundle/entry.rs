@@ -66,6 +66,11 @@ impl<'t> Path<'t> {
         path.components().all(|component| own.next() == Some(component))
     }
 
+    /// Whether it is [`TEMPLATES`] or lies below it: whether it is of what is laid over the root.
+    pub fn is_within_templates(&self) -> bool {
+        self.is_within(Path::new(b"", TEMPLATES.as_bytes()))
+    }
+
     /// A directory before what lies in it, and that before its neighbours.
     pub fn tree_order(&self, other: &Path) -> Ordering {
         self.components().cmp(other.components())
@@ -240,7 +245,7 @@ fn check_target<'t>(path: Path, target: &'t [u8]) -> Result<&'t str, Why> {
     if target.starts_with('/') {
         return Err(Why::AbsoluteTarget);
     }
-    let root = if path.is_within(Path::new(b"", TEMPLATES.as_bytes())) { TEMPLATES } else { CONFIG };
+    let root = if path.is_within_templates() { TEMPLATES } else { CONFIG };
     // The link's own name is not above it.
     let above = path.components().count().saturating_sub(root.split('/').count()).saturating_sub(1);
     let mut parts = target.split('/').filter(|part| !matches!(*part, "" | "."));

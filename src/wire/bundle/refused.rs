@@ -1,7 +1,7 @@
 //! Why a bundle is refused, in a sentence that names what is wrong.
 
 use super::entry::Path;
-use super::{MAX_COMPONENTS, MAX_ENTRIES, MAX_FILE, MAX_UNPACKED};
+use super::{MAX_COMPONENTS, MAX_ENTRIES, MAX_FILE, MAX_UNPACKED, TEMPLATES};
 use core::fmt;
 
 /// Why a bundle is not taken.
@@ -51,6 +51,8 @@ pub enum Flaw {
     TooMany,
     /// It is longer than a bundle may be.
     TooLong,
+    /// It has nothing that could be laid over the root.
+    NoTemplates,
 }
 
 /// What is wrong with an entry.
@@ -140,6 +142,7 @@ impl fmt::Display for Flaw {
                 return write!(f, "has more than {MAX_ENTRIES} files, directories and links");
             }
             Flaw::TooLong => return write!(f, "unpacks to more than {} MiB", MAX_UNPACKED >> 20),
+            Flaw::NoTemplates => return write!(f, "has no {TEMPLATES}/, which is what lies over the VM's root"),
         })
     }
 }

@@ -1,5 +1,5 @@
 //! What the entries of a bundle must be to one another: one tree, in which each thing stands once and only directories have
-//! things in them.
+//! things in them, and part of which is laid over the root.
 
 use super::MAX_ENTRIES;
 use super::entry::{Entry, Path, What};
@@ -17,9 +17,11 @@ pub fn check<'t>(entries: &mut [Entry<'t>]) -> Result<(), Refused<'t>> {
         nodes = nodes.saturating_add(new_components(before.map(|before| before.path).unwrap_or_default(), entry.path));
         before = Some(entry);
     }
-    match nodes > MAX_ENTRIES {
-        true => Err(Refused::Archive(Flaw::TooMany)),
-        false => Ok(()),
+    match () {
+        () if nodes > MAX_ENTRIES => Err(Refused::Archive(Flaw::TooMany)),
+        // A VM would keep it, boot without any configuration, and never wait for one again.
+        () if !entries.iter().any(|entry| entry.path.is_within_templates()) => Err(Refused::Archive(Flaw::NoTemplates)),
+        () => Ok(()),
     }
 }
 
