@@ -7,7 +7,7 @@ use crate::failure::{Doing, Failure};
 use crate::lines::{MAX_LINE, is_printable};
 use crate::store::Disk;
 use crate::sys;
-use rustix::fs::{Gid, Uid, fchown};
+use rustix::fs::{Gid, Mode, Uid, fchmod, fchown};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -22,6 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Has a bundle unpacked into an empty directory. Nothing that lies there afterwards is to be believed.
 pub fn unpack(disk: &Disk, path: &str, bundle: File, program: &Path) -> Result<(), Undone> {
     let directory = disk.open_directory(path).doing(doing(disk, "opening", path))?;
+    // While it is filled nobody else looks into it: until it is done, the modes of what lies there are not what they shall be.
+    fchmod(&directory, Mode::RWXU).doing(doing(disk, "closing", path))?;
     // It is the child's until it is adopted. Who is not root has no other user to give it to.
     if rustix::process::geteuid().is_root() {
         let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 struct Place {
@@ -33,10 +33,25 @@ impl Place {
     }
 
     fn take(&self, bundle: &[u8]) -> Result<Stored, Undone> {
+        self.take_with(bundle, Path::new(env!("CARGO_BIN_EXE_init")))
+    }
+
+    fn take_with(&self, bundle: &[u8], program: &Path) -> Result<Stored, Undone> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bundle).unwrap();
         file.rewind().unwrap();
-        config::take(&self.disk, file, Path::new(env!("CARGO_BIN_EXE_init")))
+        config::take(&self.disk, file, program)
+    }
+
+    /// What comes of a child that does this in the directory that it is given, and says that it is done.
+    fn taken_over(&self, script: &str) -> Result<Stored, String> {
+        let program = self.directory.path().join("child");
+        fs::write(&program, format!("#!/bin/sh\ncd /proc/self/fd/4 || exit\n{script}\necho done\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        self.take_with(b"", &program).map_err(|undone| match undone {
+            Undone::Refused(failure) => format!("refused: {failure}"),
+            Undone::Failed(failure) => failure.to_string().replace(self.path("").to_str().unwrap(), ""),
+        })
     }
 
     fn hostname(&self, of: &str) -> Option<String> {
@@ -153,6 +168,16 @@ fn what_was_left_half_made_is_in_nobodys_way() {
     fs::create_dir_all(place.path("config.new")).unwrap();
     config::tidy(&place.disk).unwrap();
     assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
+}
+
+#[test]
+fn nobody_looks_into_what_is_being_unpacked() {
+    let place = Place::new();
+    let seen = place.directory.path().join("seen");
+    let script = format!("mkdir -p config/templates; stat -L -c '%a %u' . > {}", seen.display());
+    place.taken_over(&script).unwrap();
+    assert_eq!(fs::read_to_string(seen).unwrap(), "700 65531\n");
+    assert_eq!(fs::metadata(place.path("config")).unwrap().mode() & 0o777, 0o755);
 }
 
 #[test]
