@@ -10,6 +10,7 @@ use rustix::fs::{
     XattrFlags,
 };
 use rustix::io::{Errno, Result, retry_on_intr};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -273,10 +274,16 @@ impl Files for Disk {
 
     fn remove_unnameable(&self, directory: &str) -> Result<()> {
         let directory = self.open_at(directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = (0_u64..).map(|number| format!("renamed-{number}"));
         for entry in fs::Dir::read_from(&directory)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_err() {
-                fs::unlinkat(&directory, entry.file_name(), AtFlags::empty())?;
+            let name = entry.file_name();
+            match name.to_str() {
+                Ok(_) => {}
+                Err(_) => match fs::unlinkat(&directory, name, AtFlags::empty()) {
+                    Err(Errno::ISDIR) => rename_to_any(&directory, name, &mut names)?,
+                    removed => removed?,
+                },
             }
         }
         Ok(())
@@ -365,6 +372,17 @@ impl Disk {
         let ((from, old), (to, new)) = (self.at(from)?, self.at(to)?);
         fs::renameat_with(&from, old, &to, new, flags)
     }
+}
+
+/// Gives something in a directory the first of these names that is free there.
+fn rename_to_any(directory: &OwnedFd, from: &CStr, names: &mut dyn Iterator<Item = String>) -> Result<()> {
+    for to in names {
+        match fs::renameat_with(directory, from, directory, &to, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {}
+            renamed => return renamed,
+        }
+    }
+    Err(Errno::EXIST)
 }
 
 fn record_of(file: impl AsFd) -> Result<Option<Record>> {

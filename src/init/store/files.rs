@@ -107,7 +107,7 @@ pub trait Files {
     fn exchange(&self, one: &str, other: &str) -> Result<()>;
     /// Removes a file or link.
     fn remove_file(&self, path: &str) -> Result<()>;
-    /// Removes the files and links of a directory whose names are not UTF-8.
+    /// Removes the files and links of a directory whose names are not UTF-8; its directories get names that are.
     fn remove_unnameable(&self, directory: &str) -> Result<()>;
     /// Removes an empty directory.
     fn remove_directory(&self, path: &str) -> Result<()>;

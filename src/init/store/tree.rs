@@ -6,8 +6,10 @@ use crate::failure::{Doing, Failure};
 use menagerie::layout::NEW;
 use rustix::io::Errno;
 
-/// How deep a tree may be; ours have at most 16 levels below `config`.
+/// How many levels are gone down at once, and how long a path may get (the kernel takes 4096 bytes). Ours have at most 16 levels
+/// and 256 bytes below `config`; whoever was taken over may leave others.
 const DEEPEST: usize = 32;
+const LONGEST: usize = 2048;
 /// How many things of a directory are removed before it is listed again.
 const SOME: usize = 1024;
 
@@ -50,12 +52,32 @@ pub fn settle(files: &impl Files, directory: &str) -> Result<(), Failure> {
     files.checkpoint().map(drop).doing(|| format!("checkpointing {}", files.show("")))
 }
 
-/// Removes whatever stands at a path, if anything does, and all below it.
+/// Removes whatever stands at a path, if anything does, and all below it, however deep that goes.
 pub fn remove(files: &impl Files, path: &str) -> Result<(), Failure> {
-    remove_below(files, path, DEEPEST)
+    remove_below(files, path, DEEPEST, &mut Lifted { top: path, next: 0 })
 }
 
-fn remove_below(files: &impl Files, path: &str, deepest: usize) -> Result<(), Failure> {
+/// Where directories go that lie too deep: up to the top of the tree, which is listed until it is empty.
+struct Lifted<'t> {
+    top: &'t str,
+    next: u64,
+}
+
+impl Lifted<'_> {
+    /// Under the first name that is free; none is tried twice.
+    fn lift(&mut self, files: &impl Files, path: &str) -> rustix::io::Result<()> {
+        loop {
+            let to = format!("{}/lifted-{}", self.top, self.next);
+            self.next += 1;
+            match files.rename(path, &to) {
+                Err(Errno::EXIST) => {}
+                renamed => return renamed,
+            }
+        }
+    }
+}
+
+fn remove_below(files: &impl Files, path: &str, deepest: usize, lifted: &mut Lifted) -> Result<(), Failure> {
     let doing = || format!("removing {}", files.show(path));
     match files.look(path) {
         Err(Errno::NOENT) => return Ok(()),
@@ -63,8 +85,8 @@ fn remove_below(files: &impl Files, path: &str, deepest: usize) -> Result<(), Fa
         Ok(_) => return files.remove_file(path).doing(doing),
         Err(error) => return Err(error).doing(doing),
     }
-    if deepest == 0 {
-        return Err(Errno::NAMETOOLONG).doing(doing);
+    if deepest == 0 || path.len() > LONGEST {
+        return lifted.lift(files, path).doing(doing);
     }
     loop {
         let entries = files.list(path, SOME).doing(|| format!("listing {}", files.show(path)))?;
@@ -74,11 +96,11 @@ fn remove_below(files: &impl Files, path: &str, deepest: usize) -> Result<(), Fa
         for entry in entries {
             let path = format!("{path}/{}", entry.name);
             match entry.kind {
-                Kind::Directory => remove_below(files, &path, deepest - 1)?,
+                Kind::Directory => remove_below(files, &path, deepest - 1, lifted)?,
                 Kind::File | Kind::Link | Kind::Special => {
                     files.remove_file(&path).doing(|| format!("removing {}", files.show(&path)))?;
                 }
-                // All of them at once; one that is a directory is an error.
+                // All of them at once; its directories have another name when it is listed again.
                 Kind::Unnameable => files.remove_unnameable(parent(&path)).doing(doing)?,
             }
         }

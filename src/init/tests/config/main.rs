@@ -170,6 +170,28 @@ fn what_was_left_half_made_is_in_nobodys_way() {
     assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
 }
 
+/// Whatever a child leaves that was taken over, the next one has the place for itself.
+#[test]
+fn what_a_child_leaves_that_was_taken_over_is_removed() {
+    let place = Place::new();
+    for (case, script) in [
+        ("two hundred levels", "n=0; while [ $n -lt 200 ]; do mkdir d && cd -P d && n=$((n + 1)) || exit; done; : > f"),
+        (
+            "names as long as can be",
+            "name=$(printf %0250d 0); n=0; while [ $n -lt 40 ]; do mkdir $name && cd -P $name && n=$((n + 1)) || exit; done",
+        ),
+        ("names that are not UTF-8", "n=$(printf '\\377'); mkdir -p $n/$n/$n renamed-0 && : > $n/f && : > $n/$n/$n/$n"),
+        ("a directory that is closed", "mkdir -p a/b && chmod 0 a/b a"),
+        ("a few thousand files", "n=0; while [ $n -lt 3000 ]; do : > $n; n=$((n + 1)); done"),
+    ] {
+        let failure = place.taken_over(script).unwrap_err();
+        assert!(failure.starts_with("unpacking the bundle: config.new"), "{case}: {failure}");
+        assert_eq!(place.all().keys().next(), None, "{case}");
+    }
+    place.take(&named("next")).unwrap();
+    assert_eq!(place.hostname("config").as_deref(), Some("next"));
+}
+
 #[test]
 fn nobody_looks_into_what_is_being_unpacked() {
     let place = Place::new();
