@@ -33,6 +33,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(3);
 /// The most notes of one child. It says one a second at most, unless it has been taken over.
 const MAX_NOTES: u32 = 10_000;
+/// The most words that are kept until they are listened to. One operator is served at a time, so that it is one or two.
+const MAX_KEPT: usize = 8;
 /// How much is heard at once, so that the caller comes to its other work.
 const PIECE: usize = 4096;
 
@@ -201,24 +203,29 @@ impl<'r> Receiver<'r> {
                 return Err(Failure::new(format!("waiting for {NAME}: it does not answer")));
             }
             self.hear()?;
-            for said in std::mem::take(&mut self.heard) {
-                match said {
-                    Said::Gap(_) | Said::Note(_) | Said::Called | Said::Failed(_) => self.follow(said)?,
-                    Said::Ready(_) | Said::Config(_) | Said::Release(..) | Said::Reboot | Said::Answered => {
-                        self.heard.push_back(said);
-                    }
+            self.keep()?;
+        }
+    }
+
+    /// Keeps what somebody waits for, and follows the rest. A child that was taken over says more than anybody can keep.
+    fn keep(&mut self) -> Result<(), Failure> {
+        for said in std::mem::take(&mut self.heard) {
+            match said {
+                Said::Gap(_) | Said::Note(_) | Said::Called | Said::Failed(_) => self.follow(said)?,
+                // It is ready once.
+                Said::Ready(_) if !self.fingerprint.is_empty() => return Err(self.nonsense()),
+                Said::Ready(_) | Said::Config(_) | Said::Release(..) | Said::Reboot | Said::Answered => {
+                    self.heard.push_back(said);
                 }
             }
         }
+        if self.heard.len() > MAX_KEPT { Err(self.nonsense()) } else { Ok(()) }
     }
 
     fn follow(&mut self, said: Said) -> Result<(), Failure> {
         match said {
-            Said::Gap(text) => (self.note)(&format!("the child that listens is not locked up entirely: {text}")),
-            Said::Note(text) => {
-                self.notes = self.notes.saturating_add(1);
-                (self.note)(&text);
-            }
+            Said::Gap(text) => self.count_note(&format!("the child that listens is not locked up entirely: {text}")),
+            Said::Note(text) => self.count_note(&text),
             Said::Called => self.called = Some(Instant::now()),
             // It comes late, for somebody who is gone.
             Said::Answered => {}
@@ -226,6 +233,11 @@ impl<'r> Receiver<'r> {
             Said::Ready(_) | Said::Config(_) | Said::Release(..) | Said::Reboot => return Err(self.nonsense()),
         }
         if self.notes > MAX_NOTES { Err(self.nonsense()) } else { Ok(()) }
+    }
+
+    fn count_note(&mut self, text: &str) {
+        self.notes = self.notes.saturating_add(1);
+        (self.note)(text);
     }
 
     /// Reads once; there must be something.

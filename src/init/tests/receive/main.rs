@@ -3,6 +3,7 @@
 mod command;
 mod hostile;
 mod office;
+mod taken_over;
 
 use fetch_tests::operators::{Operators, Paper};
 use init::receive::reception::Ended;
