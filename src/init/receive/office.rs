@@ -16,7 +16,7 @@ use wire::settings::Settings;
 
 /// Why a configuration is not taken.
 const IN_MEMORY: &str =
-    "this VM keeps its configuration in memory alone: push it when the VM waits for one, as it does at every boot";
+    "this VM keeps its configuration off its disk (config.store is memory): it takes one when it waits for one, at every boot";
 
 /// Who it works for.
 pub struct VmOffice<'v> {

@@ -44,11 +44,16 @@ impl Place {
     fn receive(&self, hostname: &str) -> (Value, Output) {
         let mut child = self.menagerie(&["receive"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         self.wait_for_it(&mut child);
+        let file = self.bundle(hostname);
+        let answer = self.curl(&["-T", file.to_str().unwrap(), &self.url("/config")]);
+        (serde_json::from_str(&text(&answer)).unwrap(), child.wait_with_output().unwrap())
+    }
+
+    fn bundle(&self, hostname: &str) -> PathBuf {
         let file = self.directory.path().join("bundle");
         let header = Header::file("config/templates/etc/hostname", hostname.len());
         fs::write(&file, gzip::pack(&Archive::default().add(header, hostname.as_bytes()).end())).unwrap();
-        let answer = self.curl(&["-T", file.to_str().unwrap(), &self.url("/config")]);
-        (serde_json::from_str(&text(&answer)).unwrap(), child.wait_with_output().unwrap())
+        file
     }
 
     fn wait_for_it(&self, child: &mut Child) {
@@ -115,6 +120,31 @@ fn a_vm_that_runs_takes_a_configuration_and_goes_back() {
     let output = place.menagerie(&["--json", "config", "rollback"]).output().unwrap();
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["config"].as_str().is_some_and(|digest| digest.len() == 64 && digest != sha256), "{json}");
+}
+
+/// Settings that keep configurations off the disk keep them off it here too; a release may still be pushed.
+#[test]
+fn what_is_never_on_the_disk_is_refused() {
+    let place = Place::new();
+    let settings = json!({"config": {"port": place.port, "store": "memory"}});
+    fs::write(place.disk("dock0/settings.json"), settings.to_string()).unwrap();
+    let mut child = place.menagerie(&["receive"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    place.wait_for_it(&mut child);
+    let bundle = place.bundle("secret");
+    let refused = place.curl(&["-w", "%{http_code}", "-T", bundle.to_str().unwrap(), &place.url("/config")]);
+    let sentence = "this VM keeps its configuration off its disk (config.store is memory): \
+                    it takes one when it waits for one, at every boot";
+    assert_eq!(text(&refused), format!("{{\"error\":\"{sentence}\"}}\n422"));
+    assert!(!place.disk("config").exists() && !place.disk("config.new").exists());
+    // It still listens: what does not fit its own signature is looked at.
+    let (paper, url) = (bundle.to_str().unwrap(), place.url("/release.minisig"));
+    let kept = place.curl(&["-w", "%{http_code}", "-T", place.client.to_str().unwrap(), &url]);
+    assert_eq!(text(&kept), "{\"kept\":true}\n200");
+    let judged = place.curl(&["-w", "%{http_code}", "-T", paper, &place.url("/release")]);
+    assert!(text(&judged).ends_with("\n422"), "{judged:?}");
+    assert_ne!(text(&judged), text(&refused));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
