@@ -229,9 +229,9 @@ impl Clerk for Desk {
 
     fn fulfil(&mut self, wish: Wish) -> Option<Answer> {
         match wish {
-            Wish::State => Some(Answer::json(200, self.state.json(uptime()).trim_end())),
-            Wish::Page => {
-                let body = self.state.page(uptime());
+            Wish::State(client) => Some(Answer::json(200, self.state.json(uptime(), client).trim_end())),
+            Wish::Page(client) => {
+                let body = self.state.page(uptime(), client);
                 Some(Answer { status: 200, content_type: "text/html; charset=utf-8", body })
             }
             Wish::Log => Some(match kernel_log::read(&mut self.log) {

@@ -13,10 +13,10 @@ pub const MAX_MANIFEST: u64 = 64 << 10;
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// The state as JSON.
-    State,
-    /// The state as a page.
-    Page,
+    /// The state as JSON, as far as this client may see it.
+    State(Client),
+    /// The same as a page.
+    Page(Client),
     /// What PID 1 has said.
     Log,
     /// To take this, which has so many bytes.
@@ -114,8 +114,8 @@ pub enum Client {
 /// What a request asks for, or why it gets nothing.
 pub fn judge(request: &Request, client: Client) -> Result<Wish, Answer> {
     let wish = match (request.path, request.method) {
-        ("/", "GET") if request.wants_page => Wish::Page,
-        ("/", "GET") => Wish::State,
+        ("/", "GET") if request.wants_page => Wish::Page(client),
+        ("/", "GET") => Wish::State(client),
         ("/log", "GET") => Wish::Log,
         ("/config", "PUT") => Wish::Take(Parcel::Bundle, 0),
         ("/release.minisig", "PUT") => Wish::Take(Parcel::Signature, 0),
@@ -127,7 +127,7 @@ pub fn judge(request: &Request, client: Client) -> Result<Wish, Answer> {
         }
         (path, _) => return Err(Answer::refusal(404, &format!("there is no {path} here"))),
     };
-    if client == Client::Stranger && !matches!(wish, Wish::State | Wish::Page) {
+    if client == Client::Stranger && !matches!(wish, Wish::State(_) | Wish::Page(_)) {
         let sentence = format!("{} needs a certificate of this VM's operators (curl --cert)", request.path);
         return Err(Answer::refusal(401, &sentence));
     }
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn each_request_gets_what_it_asks_for() {
         for (method, path, length, wish) in [
-            ("GET", "/", None, Wish::State),
-            ("GET", "/", Some(0), Wish::State),
+            ("GET", "/", None, Wish::State(Client::Operator)),
+            ("GET", "/", Some(0), Wish::State(Client::Operator)),
             ("GET", "/log", None, Wish::Log),
             ("PUT", "/config", Some(MAX_BUNDLE), Wish::Take(Parcel::Bundle, MAX_BUNDLE)),
             ("PUT", "/config", Some(0), Wish::Take(Parcel::Bundle, 0)),
@@ -174,15 +174,15 @@ mod tests {
             assert_eq!(judge(&request(method, path, length), Client::Operator), Ok(wish), "{method} {path}");
             let strangers = judge(&request(method, path, length), Client::Stranger);
             match wish {
-                Wish::State => assert_eq!(strangers, Ok(wish)),
-                Wish::Page | Wish::Log | Wish::Take(..) | Wish::Reboot => {
+                Wish::State(_) => assert_eq!(strangers, Ok(Wish::State(Client::Stranger))),
+                Wish::Page(_) | Wish::Log | Wish::Take(..) | Wish::Reboot => {
                     let sentence = format!("{path} needs a certificate of this VM's operators (curl --cert)");
                     assert_eq!(strangers, Err(Answer::refusal(401, &sentence)));
                 }
             }
         }
         let page = Request { wants_page: true, ..request("GET", "/", None) };
-        assert_eq!(judge(&page, Client::Stranger), Ok(Wish::Page));
+        assert_eq!(judge(&page, Client::Stranger), Ok(Wish::Page(Client::Stranger)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a VM says about itself to whoever asks: `GET /`, for programs and for a browser. No secrets.
 
+use super::desk::Client;
 use crate::boots;
 use std::fmt::Write;
 
@@ -9,12 +10,16 @@ pub const TABLE: [(&str, Kind); 9] = [
     ("doing", Kind::Text),
     ("release", Kind::Text),
     ("id", Kind::Text),
-    ("config", Kind::Text),
+    (CONFIG, Kind::Text),
     ("addresses", Kind::Words),
     ("failure", Kind::Text),
     ("fingerprint", Kind::Text),
     ("version", Kind::Text),
 ];
+
+/// The SHA-256 of the bundle in force, for operators alone: whoever has the rest of a bundle, which anybody can build anew, could
+/// try passwords against it in peace.
+const CONFIG: &str = "config";
 
 /// How a value is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +54,18 @@ impl State {
         }
     }
 
-    /// Every name with its value.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, Kind, &str)> {
-        TABLE.iter().zip(&self.values).map(|((name, kind), value)| (*name, *kind, value.as_str()))
+    /// Every name, with its value where this client may see it.
+    fn shown_to(&self, client: Client) -> impl Iterator<Item = (&'static str, Kind, &str)> {
+        TABLE.iter().zip(&self.values).map(move |((name, kind), value)| match (*name, client) {
+            (CONFIG, Client::Stranger) => (*name, *kind, ""),
+            _ => (*name, *kind, value.as_str()),
+        })
     }
 
     /// As one line of JSON. The machine has run for so many seconds.
-    pub fn json(&self, uptime: u64) -> String {
+    pub fn json(&self, uptime: u64, client: Client) -> String {
         let mut json = String::from("{");
-        for (name, kind, value) in self.all() {
+        for (name, kind, value) in self.shown_to(client) {
             let value = match (kind, value) {
                 (Kind::Text, "") => "null".to_string(),
                 (Kind::Text, text) => quote(text),
@@ -71,13 +79,13 @@ impl State {
     }
 
     /// As a page that asks again by itself.
-    pub fn page(&self, uptime: u64) -> String {
+    pub fn page(&self, uptime: u64, client: Client) -> String {
         let mut page =
             String::from("<!doctype html><meta http-equiv=refresh content=5><title>dock0</title><h1>dock0</h1><dl>");
         let uptime = format!("{uptime} s");
         let boots = self.boots.join("\n");
         let last = [("boots", boots.as_str()), ("uptime", uptime.as_str())];
-        let all = self.all().map(|(name, _, value)| (name, value)).chain(last);
+        let all = self.shown_to(client).map(|(name, _, value)| (name, value)).chain(last);
         for (name, value) in all.filter(|(_, value)| !value.is_empty()) {
             let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "<br>");
             write!(page, "<dt>{name}<dd>{value}").unwrap_or_default(); // a string takes everything
@@ -109,19 +117,25 @@ mod tests {
             ("addresses", "192.0.2.7 2001:db8::7"),
             ("failure", "reading \"a\\b\" & <c>: no"),
             ("nobody", "x"),
+            ("config", "abcd"),
             ("boot", "{\"time\":1}"),
             ("boot", "{\"time\":2}"),
         ] {
             state.set(name, value);
         }
-        let json: serde_json::Value = serde_json::from_str(&state.json(12)).unwrap();
-        let want = serde_json::json!({
+        let json: serde_json::Value = serde_json::from_str(&state.json(12, Client::Stranger)).unwrap();
+        let mut want = serde_json::json!({
             "state": "waiting", "doing": null, "release": null, "id": null, "config": null,
             "addresses": ["192.0.2.7", "2001:db8::7"], "failure": "reading \"a\\b\" & <c>: no", "fingerprint": null,
             "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
         });
         assert_eq!(json, want);
-        let page = state.page(12);
+        want["config"] = "abcd".into();
+        let json: serde_json::Value = serde_json::from_str(&state.json(12, Client::Operator)).unwrap();
+        assert_eq!(json, want, "an operator sees which configuration it is");
+        assert!(state.page(12, Client::Operator).contains("<dt>config<dd>abcd<dt>addresses"));
+        let page = state.page(12, Client::Stranger);
+        assert!(!page.contains("config"), "{page}");
         assert!(page.contains("<dt>failure<dd>reading \"a\\b\" &amp; &lt;c>: no<dt>boots<dd>{\"time\":1}<br>{\"time\":2}<dt>uptime<dd>12 s</dl>"));
         assert!(!page.contains("doing"), "what is not known is not shown: {page}");
     }

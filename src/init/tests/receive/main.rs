@@ -17,6 +17,11 @@ fn anybody_may_ask_how_it_is() {
     let state: Value = serde_json::from_str(&text(&vm.curl(&[&vm.url("/")]))).unwrap();
     assert_eq!((&state["state"], &state["release"]), (&json!("waiting"), &json!("the release")));
     assert_eq!(state["addresses"], json!(["the", "addresses"]));
+    assert_eq!(state["config"], Value::Null, "it is nobody's business but the operators'");
+    let client = vm.client();
+    let state: Value =
+        serde_json::from_str(&text(&vm.curl(&["--cert", client.to_str().unwrap(), &vm.url("/")]))).unwrap();
+    assert_eq!(state["config"], "the config");
     assert!(state["uptime"].as_u64().is_some_and(|uptime| uptime > 0), "{state}");
     let page = text(&vm.curl(&["-H", "Accept: text/html", &vm.url("/")]));
     assert!(page.contains("<dt>doing<dd>waiting for a configuration"), "{page}");
