@@ -21,6 +21,8 @@ pub struct Request<'h> {
     pub expects_continue: bool,
     /// `Accept` has `text/html`: a person looks at it in a browser.
     pub wants_page: bool,
+    /// There is an `Origin`: a page in a browser asks, whoever has written it (RFC 6454, 7.3).
+    pub from_page: bool,
 }
 
 /// What the bytes so far are.
@@ -121,7 +123,8 @@ fn judge<'h>(method: &'h str, path: &'h str, fields: &[Header<'h>]) -> Result<Re
     let html = b"text/html";
     let wants_page =
         named(fields, "accept").any(|value| value.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html)));
-    Ok(Request { method, path, length, expects_continue, wants_page })
+    let from_page = named(fields, "origin").next().is_some();
+    Ok(Request { method, path, length, expects_continue, wants_page, from_page })
 }
 
 struct Twice;
@@ -162,6 +165,7 @@ mod tests {
             length: Some(1_048_577),
             expects_continue: true,
             wants_page: false,
+            from_page: false,
         };
         assert_eq!(read(format!("{head}body").as_bytes()), Ok(Head::Whole(request, head.len())));
         for end in 0..head.len() {
@@ -179,8 +183,32 @@ mod tests {
             ("accept: application/json\r\naccept: Text/HTML\r\n", true),
         ] {
             let text = get(accept);
-            let request = Request { method: "GET", path: "/", length: None, expects_continue: false, wants_page };
+            let request = Request {
+                method: "GET",
+                path: "/",
+                length: None,
+                expects_continue: false,
+                wants_page,
+                from_page: false,
+            };
             assert_eq!(read(text.as_bytes()), Ok(Head::Whole(request, text.len())), "{accept}");
+        }
+    }
+
+    #[test]
+    fn what_a_page_asks_for_says_so() {
+        for (origin, from_page) in [
+            ("", false),
+            ("Referer: https://example.org/\r\n", false),
+            ("Origin: https://example.org\r\n", true),
+            ("origin: null\r\n", true),
+            ("ORIGIN:\r\n", true),
+        ] {
+            let text = format!("POST /reboot HTTP/1.1\r\nhost: a\r\n{origin}\r\n");
+            match read(text.as_bytes()) {
+                Ok(Head::Whole(request, _)) => assert_eq!(request.from_page, from_page, "{origin}"),
+                other => panic!("{origin}: {other:?}"),
+            }
         }
     }
 

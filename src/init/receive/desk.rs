@@ -86,11 +86,12 @@ impl Answer {
 }
 
 /// Every status that is answered.
-const REASONS: [(u16, &str); 13] = [
+const REASONS: [(u16, &str); 14] = [
     (200, "OK"),
     (202, "Accepted"),
     (400, "Bad Request"),
     (401, "Unauthorized"),
+    (403, "Forbidden"),
     (404, "Not Found"),
     (405, "Method Not Allowed"),
     (408, "Request Timeout"),
@@ -131,6 +132,11 @@ pub fn judge(request: &Request, client: Client) -> Result<Wish, Answer> {
         let sentence = format!("{} needs a certificate of this VM's operators (curl --cert)", request.path);
         return Err(Answer::refusal(401, &sentence));
     }
+    if request.from_page && !matches!(wish, Wish::State(_) | Wish::Page(_) | Wish::Log) {
+        // Any page can have a browser send this, and the browser would show the operator's certificate with it.
+        let sentence = format!("a page in a browser may not ask for {} (the request has an Origin)", request.path);
+        return Err(Answer::refusal(403, &sentence));
+    }
     match (wish, request.length) {
         (Wish::Take(..), None) => {
             Err(Answer::refusal(411, "the request has no Content-Length (curl -T FILE sends one)"))
@@ -155,7 +161,7 @@ mod tests {
     use super::*;
 
     fn request<'h>(method: &'h str, path: &'h str, length: Option<u64>) -> Request<'h> {
-        Request { method, path, length, expects_continue: false, wants_page: false }
+        Request { method, path, length, expects_continue: false, wants_page: false, from_page: false }
     }
 
     #[test]
@@ -202,6 +208,23 @@ mod tests {
         ] {
             let refused = judge(&request(method, path, length), Client::Operator);
             assert_eq!(refused, Err(Answer::refusal(status, sentence)), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_a_page_in_a_browser_asks_for_changes_nothing() {
+        for (method, path, length, refused) in [
+            ("GET", "/", None, false),
+            ("GET", "/log", None, false),
+            ("POST", "/reboot", None, true),
+            ("PUT", "/config", Some(1), true),
+            ("PUT", "/release.minisig", Some(1), true),
+            ("PUT", "/release", Some(1), true),
+        ] {
+            let asked = Request { from_page: true, ..request(method, path, length) };
+            let sentence = format!("a page in a browser may not ask for {path} (the request has an Origin)");
+            let answer = judge(&asked, Client::Operator).err();
+            assert_eq!(answer, refused.then(|| Answer::refusal(403, &sentence)), "{method} {path}");
         }
     }
 

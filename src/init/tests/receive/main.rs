@@ -85,6 +85,11 @@ fn an_operator_reboots_it_and_reads_what_it_said() {
     let vm = Vm::start();
     let client = vm.client();
     let cert = ["--cert", client.to_str().unwrap(), "-w", "%{http_code}"];
+    let by_a_page = ["-X", "POST", "-H", "Origin: https://example.org", &vm.url("/reboot")];
+    assert_eq!(
+        text(&vm.curl(&[&cert[..], &by_a_page].concat())),
+        "{\"error\":\"a page in a browser may not ask for /reboot (the request has an Origin)\"}\n403"
+    );
     let log = text(&vm.curl(&[&cert[..], &[&vm.url("/log")]].concat()));
     assert!(log.ends_with("200"), "{log}");
     assert_eq!(text(&vm.curl(&[&cert[..], &["-X", "POST", &vm.url("/reboot")]].concat())), "{}\n202");
