@@ -155,6 +155,17 @@ impl<'r> Receiver<'r> {
         Ok(None)
     }
 
+    /// Takes in all that the child has said, so that it need not wait for us; what operators want is kept for
+    /// [`Receiver::listen`].
+    pub fn drain(&mut self) -> Result<(), Failure> {
+        self.keep()?;
+        while self.has_come(Duration::ZERO)? {
+            self.hear()?;
+            self.keep()?;
+        }
+        Ok(())
+    }
+
     /// Bytes of what was pushed, as they were when this was called.
     pub fn pushed(&mut self, from: u64, bytes: u64) -> Result<File, Failure> {
         let doing = || "taking over what was pushed".to_string();

@@ -132,7 +132,12 @@ fn install(
         }
         Err(undone) => return refuse(receiver, &undone).map(|()| None),
     }
-    match office.install(&mut |doing| receiver.set("doing", doing).unwrap_or_default()) {
+    let mut tell = |doing: &str| {
+        // Worst case: nobody is told any more how far it is. It is installed all the same, and whoever listens next to a child that
+        // has ended meets the failure again.
+        receiver.drain().and_then(|()| receiver.set("doing", doing)).unwrap_or_default();
+    };
+    match office.install(&mut tell) {
         Ok(()) => Ok(Some(Ended::Installed)),
         Err(failure) => receiver.set("failure", &failure.to_string()).map(|()| None),
     }

@@ -1,13 +1,21 @@
 //! Children that were taken over, and say what no child says: scripts instead of the shipped one.
 
+use init::config::{Stored, Undone};
+use init::failure::Failure;
+use init::net::parent::Network;
 use init::receive::parent::{LIFE, Receiver, Terms};
-use std::fs;
+use init::receive::reception::{Ended, Office, receive};
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What comes of waiting for the answer of a child that is this script; and how many notes there were.
 fn answered_by(script: &str) -> (Result<(), String>, u32) {
+    with_child(script, |mut receiver| receiver.answer(200, "{}"))
+}
+
+fn with_child<T>(script: &str, work: impl FnOnce(Receiver) -> Result<T, Failure>) -> (Result<T, String>, u32) {
     let place = tempfile::tempdir().unwrap();
     let program = place.path().join("child");
     fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -16,8 +24,8 @@ fn answered_by(script: &str) -> (Result<(), String>, u32) {
     let terms = Terms { program: Some(&program), port: 0, life: LIFE, certificate: paper, key: paper, operators: None };
     let notes = std::cell::Cell::new(0);
     let note = |_: &str| notes.set(notes.get() + 1);
-    let answered = Receiver::start(&terms, &note).and_then(|mut receiver| receiver.answer(200, "{}"));
-    (answered.map_err(|failure| failure.to_string()), notes.get())
+    let came = Receiver::start(&terms, &note).and_then(work);
+    (came.map_err(|failure| failure.to_string()), notes.get())
 }
 
 #[test]
@@ -41,4 +49,56 @@ fn whoever_talks_without_end_is_not_listened_to() {
     let (answered, notes) =
         answered_by("echo gap a; echo ready a; read word; echo note b; echo reboot; echo answered; read word");
     assert_eq!((answered, notes), (Ok(()), 2), "what a child may say meanwhile is kept");
+}
+
+/// An office whose install takes until this file is there.
+struct Slow(PathBuf);
+
+impl Office for Slow {
+    fn store(&mut self, _: File) -> Result<Stored, Undone> {
+        Err(Undone::Failed(Failure::new("nobody pushes a bundle")))
+    }
+
+    fn believe(&mut self, _: File, _: File) -> Result<String, Undone> {
+        Ok("kernel/1".into())
+    }
+
+    fn install(&mut self, tell: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.0.exists() {
+            if until < Instant::now() {
+                return Err(Failure::new("the child is held up"));
+            }
+            tell("fetching");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    fn reboots(&self) -> bool {
+        true
+    }
+
+    fn network(&mut self) -> Option<&mut Network> {
+        None
+    }
+}
+
+/// Strangers knock while a release is fetched: the child says more of it than the pipe to its parent holds.
+#[test]
+fn a_child_can_talk_while_its_parent_installs() {
+    let place = tempfile::tempdir().unwrap();
+    let over = place.path().join("over");
+    let line = "x".repeat(1000);
+    let script = format!(
+        "echo ready a; echo release 0 0
+         while read word rest; do [ $word = answer ] && break; done; echo answered
+         n=0; while [ $n -lt 500 ]; do echo note {line}; n=$((n + 1)); done
+         : > {}; while read word; do :; done",
+        over.display()
+    );
+    let (ended, notes) = with_child(&script, |mut receiver| receive(&mut receiver, &mut Slow(over), None));
+    assert_eq!(ended, Ok(Ended::Installed));
+    // The last of them are still in the pipe, which holds 64 KiB.
+    assert!(notes > 400, "{notes} notes");
 }
