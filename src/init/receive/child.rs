@@ -133,7 +133,7 @@ fn hear(lines: &mut Lines, clerk: &mut Desk, listener: &mut Listener) -> Result<
             Told::Set(name, value) => clerk.state.set(&name, &value),
             Told::Answer(status, json) => {
                 clerk.busy = false;
-                clerk.unsent = listener.answer(&Answer::json(status, json));
+                clerk.unsent = listener.answer(&Answer::json(status, json)) && !listener.has_answered();
                 if !clerk.unsent {
                     tell(&Said::Answered);
                 }
@@ -182,7 +182,7 @@ impl Desk {
                 tell(&Said::Note(note));
             }
         }
-        if self.unsent && listener.is_idle() {
+        if self.unsent && listener.has_answered() {
             self.unsent = false;
             tell(&Said::Answered);
         }

@@ -31,6 +31,8 @@ pub struct Connection {
     pub peer: IpAddr,
     tls: ServerConnection,
     stage: Stage,
+    /// Its answer is somebody else's, who waits until it is sent.
+    is_awaited: bool,
     life: Duration,
     /// When it is given up.
     pub deadline: Instant,
@@ -80,8 +82,11 @@ impl Connection {
     /// Greets a client that has said something; until then, it lives.
     pub fn new(socket: TcpStream, peer: IpAddr, terms: &Terms, deadline: Instant) -> std::io::Result<Connection> {
         socket.set_nonblocking(true)?;
-        let tls = ServerConnection::new(terms.config.clone()).map_err(std::io::Error::other)?;
-        Ok(Connection { socket, peer, tls, stage: Stage::Head(Vec::new()), life: terms.life, deadline })
+        let mut tls = ServerConnection::new(terms.config.clone()).map_err(std::io::Error::other)?;
+        // An answer is taken whole, or it would end before its length: the log is longer than what TLS takes otherwise.
+        tls.set_buffer_limit(None);
+        let stage = Stage::Head(Vec::new());
+        Ok(Connection { socket, peer, tls, stage, is_awaited: false, life: terms.life, deadline })
     }
 
     /// To wait on: for bytes, and for room if [`Connection::wants_to_write`].
@@ -110,6 +115,17 @@ impl Connection {
     /// Whether its client has been answered, as far as we know, and has not gone.
     pub fn is_answered(&self) -> bool {
         matches!(self.stage, Stage::Answering | Stage::Leaving)
+    }
+
+    /// Whether somebody else waits until its answer is sent, and it is not.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited && self.wants_to_write()
+    }
+
+    /// Sends the answer that its client waits for, for somebody who waits until it is sent.
+    pub fn answer_for(&mut self, answer: &Answer, now: Instant) {
+        self.is_awaited = true;
+        self.answer(answer, now);
     }
 
     /// Does all that can be done without waiting.

@@ -128,7 +128,7 @@ impl Listener {
     /// Gives the client that waits its answer: whether there still was one.
     pub fn answer(&mut self, answer: &Answer) -> bool {
         let waiting = self.open.iter_mut().find(|connection| connection.is_waiting());
-        waiting.map(|connection| connection.answer(answer, Instant::now())).is_some()
+        waiting.map(|connection| connection.answer_for(answer, Instant::now())).is_some()
     }
 
     /// Whether nobody is there any more who was answered and has not gone: until then the answer may still be on its way.
@@ -136,9 +136,9 @@ impl Listener {
         !self.open.iter().any(Connection::is_answered)
     }
 
-    /// Whether everybody has what is to be sent.
-    pub fn is_idle(&self) -> bool {
-        self.open.iter().all(|connection| !connection.wants_to_write())
+    /// Whether the last [`Listener::answer`] is on its way, or its client is gone. What others take their time for is their own.
+    pub fn has_answered(&self) -> bool {
+        !self.open.iter().any(Connection::is_awaited)
     }
 
     fn let_in(&mut self, now: Instant) {

@@ -10,14 +10,21 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, Signa
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+/// A connection of a test's.
+pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// An operator's connection over which anything can be said.
 fn connect(vm: &Vm) -> Tls {
-    let pem = fs::read(vm.client()).unwrap();
+    connect_to(vm.port, &vm.client())
+}
+
+/// The same, with this certificate and key, whoever listens.
+pub fn connect_to(port: u16, client: &Path) -> Tls {
+    let pem = fs::read(client).unwrap();
     let certificate = CertificateDer::from_pem_slice(&pem).unwrap();
     let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -29,7 +36,7 @@ fn connect(vm: &Vm) -> Tls {
         .with_client_auth_cert(vec![certificate], key)
         .unwrap();
     let client = ClientConnection::new(Arc::new(config), ServerName::try_from("dock0").unwrap()).unwrap();
-    let socket = TcpStream::connect(("127.0.0.1", vm.port)).unwrap();
+    let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     StreamOwned::new(client, socket)
 }

@@ -1,6 +1,7 @@
 //! The config socket as its clients find it: the shipped child, real curl, and clients that mean harm.
 
 mod command;
+mod dawdlers;
 mod hostile;
 mod office;
 mod taken_over;
