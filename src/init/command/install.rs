@@ -22,10 +22,14 @@ pub fn install_release(disk: &Disk, manifest: &str, options: &Options) -> Result
         false => Offer::read(manifest)?,
     };
     install(disk, &offer, &how)?;
+    Ok(report_release(disk, options).map_or_else(Ended::NotCleared, |()| Ended::Well))
+}
+
+/// Prints what an install has made of the releases.
+pub fn report_release(disk: &Disk, options: &Options) -> Result<(), Failure> {
     let inventory = take_stock(disk, options)?;
-    let reported = match options.form {
+    match options.form {
         Form::Json => report::list(&inventory, Form::Json),
         Form::Plain => report::newest(&inventory),
-    };
-    Ok(reported.map_or_else(Ended::NotCleared, |()| Ended::Well))
+    }
 }

@@ -1,6 +1,7 @@
 //! The network in the initrd: a child process brings it up, keeps it up and takes it down again, so that PID 1 never
 //! parses a byte that comes from outside. `parent` is PID 1's side; everything else is the child.
 
+pub mod addresses;
 pub mod child;
 mod dhcp;
 mod link;

@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// How often it looks around if nothing comes.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// What is told of a configuration that is stored: by a VM that waited for it, and by one that runs.
+const BOOTS: &str = "booting with the configuration";
+const STAYS: &str = "the configuration is stored; the next boot has it";
+
 /// How the waiting ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -107,7 +111,7 @@ fn store(receiver: &mut Receiver, office: &mut dyn Office, bytes: u64) -> Result
         Ok(Stored { sha256, files, bytes }) => {
             receiver.set("config", &sha256)?;
             receiver.set("state", "leaving")?;
-            receiver.set("doing", "booting with the configuration")?;
+            receiver.set("doing", if office.reboots() { BOOTS } else { STAYS })?;
             let json = format!("{{\"sha256\":{},\"files\":{files},\"bytes\":{bytes}}}", quote(&sha256));
             // It is stored, whether or not anybody hears of it.
             receiver.answer(200, &json).unwrap_or_default();

@@ -5,9 +5,11 @@ use bundles::gzip;
 use bundles::tar::{Archive, Header};
 use fetch_tests::operators::{Operators, Paper};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -145,6 +147,83 @@ fn what_is_never_on_the_disk_is_refused() {
     assert_ne!(text(&judged), text(&refused));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// An artifact that is on the disk, signed for: nothing has to be fetched for the release that is pushed.
+fn signed_release(place: &Place) -> [String; 2] {
+    let root = b"a root";
+    fs::create_dir_all(place.disk("artifacts/vm_root")).unwrap();
+    fs::write(place.disk("artifacts/vm_root/2"), root).unwrap();
+    let sha256: String = Sha256::digest(root).iter().map(|byte| format!("{byte:02x}")).collect();
+    let artifact = json!({"name": "vm_root", "version": "2", "size": root.len(), "sha256": sha256, "verity": "0".repeat(64),
+        "urls": ["https://192.0.2.1/vm_root"]});
+    let manifest = json!({"product": "dock0", "channel": "stable", "arch": "x86_64", "serial": 1,
+        "issued": "2026-11-25T10:00:00Z", "expires": "2126-11-25T10:00:00Z", "artifacts": [artifact]});
+    let [file, key, pinned] = [
+        place.directory.path().join("release.json"),
+        place.directory.path().join("key"),
+        place.disk("dock0/trust/manifest.pub"),
+    ];
+    fs::write(&file, manifest.to_string()).unwrap();
+    for words in [
+        &["-G".as_ref(), "-W".as_ref(), "-p".as_ref(), pinned.as_os_str(), "-s".as_ref(), key.as_os_str()][..],
+        &["-S".as_ref(), "-s".as_ref(), key.as_os_str(), "-m".as_ref(), file.as_os_str()],
+    ] {
+        let ran = Command::new("minisign").args(words).output().expect("minisign: apt-get install minisign");
+        assert!(ran.status.success(), "{ran:?}");
+    }
+    let file = file.to_str().unwrap().to_string();
+    [format!("{file}.minisig"), file]
+}
+
+#[test]
+fn a_release_that_is_pushed_is_printed_as_an_installed_one_is() {
+    for (words, want) in [
+        (&["receive"][..], "release 0 is "),
+        (&["--json", "receive"], "{\"latest\":0,\"releases\":[{\"number\":0,\"id\":\""),
+    ] {
+        let place = Place::new();
+        let [signature, manifest] = signed_release(&place);
+        let mut child = place.menagerie(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        place.wait_for_it(&mut child);
+        let (first, then) = (place.url("/release.minisig"), place.url("/release"));
+        let answers = place.curl(&["-T", &signature, &first, "-T", &manifest, &then]);
+        assert_eq!(text(&answers), "{\"kept\":true}\n{\"release\":\"vm_root 2\"}\n");
+        let output = child.wait_with_output().unwrap();
+        let (code, out, err) = said(&output);
+        assert_eq!(code, 0, "{err}");
+        assert!(out.starts_with(want) && out.lines().count() == 1, "{out}");
+        assert!(out.contains("vm_root"), "{out}");
+    }
+}
+
+/// As much as a VM that waits says.
+#[test]
+fn it_says_what_runs_and_where() {
+    let place = Place::new();
+    fs::create_dir_all(place.disk("artifacts/vm_root")).unwrap();
+    fs::write(place.disk("artifacts/vm_root/7"), "").unwrap();
+    fs::create_dir_all(place.disk("releases/0")).unwrap();
+    symlink("../../artifacts/vm_root/7", place.disk("releases/0/vm_root")).unwrap();
+    symlink("releases/0", place.disk("latest")).unwrap();
+    let list = place.menagerie(&["--json", "list"]).output().unwrap();
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    let id = list["releases"][0]["id"].as_str().unwrap();
+    let device = fs::metadata(place.disk("")).unwrap().dev();
+    fs::write(place.directory.path().join("release"), format!("{id} {device}\n")).unwrap();
+
+    let mut child = place.menagerie(&["receive"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    place.wait_for_it(&mut child);
+    let state: Value = serde_json::from_str(&text(&place.curl(&[&place.url("/")]))).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!((&state["release"], &state["id"]), (&json!("vm_root 7"), &json!(id)));
+    assert_eq!(state["version"], env!("CARGO_PKG_VERSION"));
+    let own = Command::new("hostname").arg("-I").output().expect("hostname: apt-get install hostname");
+    let own = String::from_utf8(own.stdout).unwrap();
+    let told = state["addresses"].as_array().unwrap();
+    assert!(told.iter().all(|told| own.split_whitespace().any(|own| told == own)), "{told:?} of {own}");
+    assert_eq!(told.is_empty(), own.trim().is_empty(), "{own}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Children that were taken over, and say what no child says: scripts instead of the shipped one.
+//! Scripts instead of the shipped child: what no child says that was not taken over, and what one is told.
 
 use init::config::{Stored, Undone};
 use init::failure::Failure;
@@ -51,12 +51,12 @@ fn whoever_talks_without_end_is_not_listened_to() {
     assert_eq!((answered, notes), (Ok(()), 2), "what a child may say meanwhile is kept");
 }
 
-/// An office whose install takes until this file is there.
-struct Slow(PathBuf);
+/// An office whose install takes until this file is there. It reboots, or does not.
+struct Slow(PathBuf, bool);
 
 impl Office for Slow {
     fn store(&mut self, _: File) -> Result<Stored, Undone> {
-        Err(Undone::Failed(Failure::new("nobody pushes a bundle")))
+        Ok(Stored { sha256: "ab".into(), files: 1, bytes: 2 })
     }
 
     fn believe(&mut self, _: File, _: File) -> Result<String, Undone> {
@@ -76,7 +76,7 @@ impl Office for Slow {
     }
 
     fn reboots(&self) -> bool {
-        true
+        self.1
     }
 
     fn network(&mut self) -> Option<&mut Network> {
@@ -97,8 +97,41 @@ fn a_child_can_talk_while_its_parent_installs() {
          : > {}; while read word; do :; done",
         over.display()
     );
-    let (ended, notes) = with_child(&script, |mut receiver| receive(&mut receiver, &mut Slow(over), None));
+    let (ended, notes) = with_child(&script, |mut receiver| receive(&mut receiver, &mut Slow(over, true), None));
     assert_eq!(ended, Ok(Ended::Installed));
     // The last of them are still in the pipe, which holds 64 KiB.
     assert!(notes > 400, "{notes} notes");
+}
+
+#[test]
+fn who_asks_is_told_what_comes_next() {
+    for (reboots, doing) in [
+        (true, "set doing booting with the configuration"),
+        (false, "set doing the configuration is stored; the next boot has it"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let told = place.path().join("told");
+        let script = format!(
+            "echo ready a; echo config 0
+             while read -r line; do echo \"$line\" >> {}; case $line in answer*) echo answered;; esac; done",
+            told.display()
+        );
+        let mut office = Slow(told.clone(), reboots);
+        let (ended, _) = with_child(&script, |mut receiver| {
+            let ended = receive(&mut receiver, &mut office, None)?;
+            receiver.end().map(|()| ended)
+        });
+        assert_eq!(ended, Ok(Ended::Stored));
+        let want = [
+            "set state waiting",
+            "set doing waiting for a configuration",
+            "set state storing",
+            "set doing storing a configuration of 0 bytes",
+            "set config ab",
+            "set state leaving",
+            doing,
+            "answer 200 {\"sha256\":\"ab\",\"files\":1,\"bytes\":2}",
+        ];
+        assert_eq!(fs::read_to_string(told).unwrap().lines().collect::<Vec<_>>(), want);
+    }
 }
