@@ -225,25 +225,25 @@ impl Connection {
         };
         let answer = match judged {
             Err(refusal) => Some(refusal),
-            Ok((Wish::Take(parcel, bytes), expects)) => {
-                return self.begin(parcel, bytes, expects, head.get(length..).unwrap_or_default(), clerk, now);
-            }
+            Ok((Wish::Take(parcel, bytes), expects)) => match clerk.begin(parcel) {
+                Err(refusal) => Some(refusal),
+                Ok(()) => {
+                    if expects {
+                        self.say_continue();
+                    }
+                    self.stage = Stage::Body { parcel, length: bytes, left: bytes };
+                    return self.hear_body(head.get(length..).unwrap_or_default(), clerk, now);
+                }
+            },
             Ok((wish, _)) => clerk.fulfil(wish),
         };
         self.stage = Stage::Waiting;
         answer.iter().for_each(|answer| self.answer(answer, now));
     }
 
-    fn begin(&mut self, parcel: Parcel, length: u64, expects: bool, start: &[u8], clerk: &mut dyn Clerk, now: Instant) {
-        if let Err(refusal) = clerk.begin(parcel) {
-            return self.answer(&refusal, now);
-        }
-        if expects {
-            // What TLS cannot take now fails when it is sent.
-            self.tls.writer().write_all(CONTINUE).unwrap_or_default();
-        }
-        self.stage = Stage::Body { parcel, length, left: length };
-        self.hear_body(start, clerk, now);
+    fn say_continue(&mut self) {
+        // What TLS cannot take now fails when it is sent.
+        self.tls.writer().write_all(CONTINUE).unwrap_or_default();
     }
 
     fn hear_body(&mut self, bytes: &[u8], clerk: &mut dyn Clerk, now: Instant) {
