@@ -13,7 +13,7 @@ use std::time::Duration;
 /// What the signature's name has behind the manifest's.
 const SIGNATURE: &str = ".minisig";
 /// The longest signature.
-const MAX_SIGNATURE: u64 = 4096;
+const MAX_SIGNATURE: u64 = wire::minisig::MAX_BYTES as u64;
 /// How long each of the two may take, all rounds over all mirrors included.
 const DEADLINE: Duration = Duration::from_secs(120);
 

@@ -6,9 +6,9 @@ use wire::http_request::{BadRequest, Request};
 /// The most bytes of a bundle.
 pub const MAX_BUNDLE: u64 = wire::bundle::MAX_PACKED as u64;
 /// The most bytes of a manifest's signature.
-pub const MAX_SIGNATURE: u64 = 4096;
+pub const MAX_SIGNATURE: u64 = wire::minisig::MAX_BYTES as u64;
 /// The most bytes of a manifest.
-pub const MAX_MANIFEST: u64 = 64 << 10;
+pub const MAX_MANIFEST: u64 = wire::manifest::MAX_BYTES as u64;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
