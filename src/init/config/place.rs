@@ -8,6 +8,7 @@ use crate::store::{Disk, Files, tree};
 use menagerie::layout::CONFIG;
 use menagerie::record::Record;
 use rustix::io::Errno;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The one that is being made. It is nothing until it is whole.
@@ -132,7 +133,10 @@ fn become_the_one_before(disk: &Disk) -> Result<(), Failure> {
 /// Whether the running root is laid over it, as PID 1 has left a note beside where it mounted this disk.
 fn runs(disk: &Disk, path: &str) -> Result<bool, Failure> {
     let note = Path::new(&disk.path()?).with_file_name(RUNNING_CONFIG);
-    let Ok(noted) = std::fs::read_to_string(note) else { return Ok(false) };
+    let noted = match std::fs::read_to_string(&note) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        noted => noted.doing(|| format!("reading {}", note.display()))?,
+    };
     let number = disk.number(path).doing(doing(disk, "looking at", path))?;
     Ok(noted.trim_end().parse() == Ok(number))
 }

@@ -158,6 +158,20 @@ fn what_runs_is_not_removed() {
     assert!(!place.path("config.running").exists());
 }
 
+/// Nobody knows then what the root is laid over, and it might be what would be removed.
+#[test]
+fn a_note_that_cannot_be_read_keeps_what_it_may_be_about() {
+    let place = Place::new();
+    place.take(&named("a")).unwrap();
+    place.take(&named("b")).unwrap();
+    fs::create_dir(place.directory.path().join(RUNNING_CONFIG)).unwrap();
+    let Err(Undone::Failed(failure)) = place.take(&named("c")) else { panic!("it was taken") };
+    let failure = failure.to_string();
+    assert!(failure.starts_with("reading ") && failure.ends_with(": is a directory"), "{failure}");
+    assert_eq!((place.hostname("config").as_deref(), place.hostname("config.prev").as_deref()), (Some("b"), Some("a")));
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 2);
+}
+
 #[test]
 fn what_was_left_half_made_is_in_nobodys_way() {
     let place = Place::new();
