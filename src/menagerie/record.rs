@@ -1,6 +1,8 @@
 //! What is written down with an artifact: what its bytes were when they came. It is an extended attribute of the file, so
 //! that it moves and vanishes with it, and short enough for ext4 to keep it in the inode, so that both appear at once.
 
+use core::fmt;
+
 /// The attribute's name. Its value is the SHA-256 of the file, 32 bytes, and behind it the file's length, eight bytes, the
 /// lowest first: `getfattr -n user.dock0.sha256 -e hex FILE` shows it.
 pub const ATTRIBUTE: &str = "user.dock0.sha256";
@@ -32,9 +34,26 @@ impl Record {
     }
 }
 
+/// A digest as people and programs compare it: in hexadecimal, without capitals.
+pub struct Hex<'b>(pub &'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_digest_is_shown_as_sha256sum_prints_it() {
+        assert_eq!(Hex(&[0, 0x0a, 0xf0, 0xff]).to_string(), "000af0ff");
+        assert_eq!(Hex(&[]).to_string(), "");
+    }
 
     #[test]
     fn a_record_reads_back_as_stored() {

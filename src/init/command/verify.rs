@@ -7,6 +7,7 @@ use crate::failure::{Doing, Failure};
 use crate::store::artifact::record_of;
 use crate::store::{Disk, Files, survey};
 use menagerie::layout::{INITRD, INLINE_LINK, KERNEL, VM_ROOT};
+use menagerie::record::Hex;
 use menagerie::space::Megabytes;
 use menagerie::{Artifact, Inventory, Record, Release, Stored};
 use serde::Serialize;
@@ -121,7 +122,7 @@ impl Found {
                     (Some(record), Some(false)) => self.faults.push(format!(
                         "{shown} has the SHA-256 {}, and had {} when it came",
                         checked.sha256,
-                        hex(&record.sha256)
+                        Hex(&record.sha256)
                     )),
                     (Some(_), _) => {}
                     (None, _) => {
@@ -166,13 +167,12 @@ fn read(disk: &Disk, path: &str, artifact: &Artifact) -> Result<(Checked, Option
         name: artifact.name.to_string(),
         version: artifact.version.to_string(),
         size: now.size,
-        sha256: hex(&now.sha256),
-        verity: disk.measure(path).doing(|| format!("measuring {}", disk.show(path)))?.map(|digest| hex(&digest)),
+        sha256: Hex(&now.sha256).to_string(),
+        verity: disk
+            .measure(path)
+            .doing(|| format!("measuring {}", disk.show(path)))?
+            .map(|digest| Hex(&digest).to_string()),
         whole: record.map(|record| record == now),
     };
     Ok((checked, record))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

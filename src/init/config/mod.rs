@@ -12,7 +12,7 @@ pub use place::{Configuration, before, is_there, note_running, present, rollback
 
 use crate::failure::{Doing, Failure};
 use crate::store::{Disk, Files};
-use menagerie::record::Record;
+use menagerie::record::{Hex, Record};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -59,7 +59,7 @@ pub fn take(disk: &Disk, mut bundle: File, program: &Path) -> Result<Stored, Und
         unpack::unpack(disk, place::NEW, bundle, program)?;
         let counted = adopt::adopt(disk, place::NEW)?;
         place::turn(disk, &record)?;
-        Ok(Stored { sha256: hex(&record.sha256), files: counted.files, bytes: counted.bytes })
+        Ok(Stored { sha256: Hex(&record.sha256).to_string(), files: counted.files, bytes: counted.bytes })
     });
     if stored.is_err() {
         // Worst case: it stays until the next one comes, in nobody's way.
@@ -82,10 +82,6 @@ fn hash(bundle: &mut File) -> Result<Record, Failure> {
     }
     bundle.rewind().doing(doing)?;
     Ok(Record { sha256: digest.finalize().into(), size })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A sentence about a path of the disk.

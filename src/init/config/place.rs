@@ -1,12 +1,12 @@
 //! Where configurations stand, and how they change places: `config`, the one before it, the one that is being made, and the one
 //! that the running system lies on while both others are newer.
 
-use super::{doing, hex};
+use super::doing;
 use crate::failure::{Doing, Failure};
 use crate::places::RUNNING_CONFIG;
 use crate::store::{Disk, Files, tree};
 use menagerie::layout::CONFIG;
-use menagerie::record::Record;
+use menagerie::record::{Hex, Record};
 use rustix::io::Errno;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn configuration(disk: &Disk, path: &str) -> Result<Configuration, Failure> {
         return Ok(Configuration::Missing);
     }
     let record = disk.directory_record(path).doing(doing(disk, "reading what is known of", path))?;
-    Ok(record.map_or(Configuration::Unrecorded, |record| Configuration::Bundle(hex(&record.sha256))))
+    Ok(record.map_or(Configuration::Unrecorded, |record| Configuration::Bundle(Hex(&record.sha256).to_string())))
 }
 
 /// Lets the configuration and the one before it change places.
