@@ -15,8 +15,7 @@ use std::path::Path;
 use wire::settings::Settings;
 
 /// Why a configuration is not taken.
-const IN_MEMORY: &str =
-    "this VM keeps its configuration off its disk (config.store is memory): it takes one when it waits for one, at every boot";
+const IN_MEMORY: &str = "this VM keeps its configuration off its disk (config.store is memory): it takes one when it waits for one, at every boot";
 
 /// Who it works for.
 pub struct VmOffice<'v> {

@@ -25,6 +25,8 @@ struct Talker {
 }
 
 impl Clerk for Talker {
+    fn notice_operator(&mut self) {}
+
     fn fulfil(&mut self, wish: Wish) -> Option<Answer> {
         match wish {
             Wish::Take(..) => self.delivered += 1,

@@ -4,7 +4,7 @@ use init::config::{Stored, Undone};
 use init::failure::Failure;
 use init::net::parent::Network;
 use init::receive::parent::{LIFE, Receiver, Terms};
-use init::receive::reception::{Ended, Office, receive};
+use init::receive::reception::{Ended, Office, Purpose, receive};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,10 @@ fn whoever_talks_without_end_is_not_listened_to() {
 struct Slow(PathBuf, bool);
 
 impl Office for Slow {
+    fn purpose(&self) -> Purpose {
+        Purpose::Configuration
+    }
+
     fn store(&mut self, _: File) -> Result<Stored, Undone> {
         Ok(Stored { sha256: "ab".into(), files: 1, bytes: 2 })
     }
