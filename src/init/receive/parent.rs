@@ -205,6 +205,8 @@ impl<'r> Receiver<'r> {
     /// Waits for one word; what else is said meanwhile is kept.
     fn wait_for<T>(&mut self, patience: Duration, wanted: impl Fn(&Said) -> Option<T>) -> Result<T, Failure> {
         let deadline = Instant::now() + patience;
+        // What was said before it was waited for is looked at, too.
+        self.keep()?;
         loop {
             if let Some(place) = self.heard.iter().position(|said| wanted(said).is_some()) {
                 return self.heard.remove(place).and_then(|said| wanted(&said)).ok_or_else(|| self.nonsense());
