@@ -28,6 +28,7 @@ pub mod rescue;
 pub mod role;
 pub mod sandbox;
 pub mod scratch;
+mod seccomp;
 pub mod shell;
 pub mod state_file;
 pub mod stopwatch;

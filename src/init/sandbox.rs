@@ -4,6 +4,7 @@
 //! silence: the caller is told each [gap](enter).
 
 use crate::failure::{Cause, Doing, Failure};
+use crate::seccomp;
 use crate::sys::{self, LandlockRuleset};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -30,6 +31,8 @@ pub struct Confinement<'c> {
     pub allowed: &'c [Allowed<'c>],
     /// Whether it may wait for TCP connections.
     pub tcp: Tcp,
+    /// What it may ask the kernel for.
+    pub calls: Calls,
     /// The most bytes of address space.
     pub memory: u64,
     /// The most descriptors.
@@ -89,6 +92,15 @@ pub enum Tcp {
     Bind,
 }
 
+/// Which system calls it may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// All that its rights let it: it makes sockets of its own.
+    All,
+    /// It has every socket that it needs, and makes neither others, nor processes, nor namespaces: see [`seccomp`].
+    Few,
+}
+
 /// As many descriptors as a process takes that has a connection and a file, and resolves a name.
 pub const FEW_DESCRIPTORS: u64 = 16;
 
@@ -114,6 +126,10 @@ pub fn enter(confinement: &Confinement) -> Result<Vec<String>, Failure> {
     // After the change of user, which clears it.
     if let Some(parent) = confinement.parent {
         die_with(parent)?;
+    }
+    // Last, since what locks a process up is not for everybody to call.
+    if confinement.calls == Calls::Few {
+        forbid_calls(&mut gaps)?;
     }
     Ok(gaps)
 }
@@ -149,6 +165,16 @@ fn forbid_files(confinement: &Confinement, gaps: &mut Vec<String>) -> Result<(),
         }
     }
     sys::landlock_restrict(&rules).doing(doing)
+}
+
+fn forbid_calls(gaps: &mut Vec<String>) -> Result<(), Failure> {
+    match seccomp::forbid() {
+        Err(error @ (Errno::NOSYS | Errno::INVAL)) => {
+            gaps.push(format!("no seccomp in this kernel ({}): it may make sockets and namespaces", error.words()));
+            Ok(())
+        }
+        forbidden => forbidden.doing(|| "forbidding system calls".into()),
+    }
 }
 
 /// What came to Landlock with which version; 5 brought ioctls of devices, of which it can open none.

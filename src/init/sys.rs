@@ -1,6 +1,6 @@
 //! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
-//! default, Landlock, handing a descriptor to a child, kexec, watchdogs; and one function of the C library that is better not linked. The only file
-//! of init with `unsafe` in it.
+//! default, Landlock, seccomp, handing a descriptor to a child, kexec, watchdogs; and one function of the C library that is better
+//! not linked. The only file of init with `unsafe` in it.
 #![expect(
     unsafe_code,
     reason = "ioctls pass pointers to structures that only the kernel's headers define; signals are per process"
@@ -221,6 +221,16 @@ pub fn landlock_allow(rules: &OwnedFd, path: &OwnedFd, allowed: u64) -> Result<(
 pub fn landlock_restrict(rules: &OwnedFd) -> Result<()> {
     // SAFETY: the call takes two numbers.
     system_call(unsafe { nix::libc::syscall(nix::libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0u32) }).map(drop)
+}
+
+/// Puts this process under a filter of its system calls, for good. `no_new_privs` must be set.
+pub fn filter_calls(program: &[nix::libc::sock_filter]) -> Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = nix::libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    let (pointer, what) = (std::ptr::from_ref(&program), nix::libc::SECCOMP_SET_MODE_FILTER);
+    // SAFETY: the call reads a `struct sock_fprog` and the instructions that it points at, of which there are as many as it says;
+    // the kernel copies them, and writes nothing.
+    system_call(unsafe { nix::libc::syscall(nix::libc::SYS_seccomp, what, 0u32, pointer) }).map(drop)
 }
 
 /// Loads a kernel that kexec starts, with its initrd and its command line. `ENOEXEC` of what is no kernel, `ENOSYS` or `EPERM` where

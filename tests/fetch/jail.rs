@@ -1,12 +1,13 @@
 //! What somebody who is locked up tries: each attempt a name, and what came of it in a word.
 
 use anyhow::{Result, bail};
-use init::sandbox::{Allowed, Confinement, FETCH_USER, FEW_DESCRIPTORS, Right, SMALL_MEMORY, Tcp, enter};
+use init::sandbox::{Allowed, Calls, Confinement, FETCH_USER, FEW_DESCRIPTORS, Right, SMALL_MEMORY, Tcp, enter};
 use rustix::process::{self, Pid, Resource};
 use rustix::thread::{self, CapabilitySet};
 use std::fs::File;
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 /// The most bytes of a file.
@@ -28,6 +29,10 @@ pub fn attempt(attempt: &str, parent: Pid) -> Result<String> {
         "calls, and may not" => Tcp::None,
         _ => Tcp::Connect,
     };
+    let (attempt, calls) = match attempt.strip_suffix(", with few calls") {
+        Some(attempt) => (attempt, Calls::Few),
+        None => (attempt, Calls::All),
+    };
     let user = if attempt == "stays root" { None } else { Some(FETCH_USER) };
     let readable = ["/etc/hosts", "/no/such/file"].map(|path| Allowed { path, right: Right::Read });
     let changed = Allowed { path: CHANGED, right: Right::Change };
@@ -37,6 +42,7 @@ pub fn attempt(attempt: &str, parent: Pid) -> Result<String> {
         close_from: 4,
         allowed: &[&readable[..], &[changed]].concat(),
         tcp,
+        calls,
         memory: SMALL_MEMORY,
         descriptors: FEW_DESCRIPTORS,
         file_size: FILE_SIZE,
@@ -61,6 +67,7 @@ pub fn attempt(attempt: &str, parent: Pid) -> Result<String> {
         "makes a directory" => word(std::fs::create_dir(path)),
         "calls" | "calls, and may not" => word(TcpStream::connect(path).map(drop)),
         "asks a name server" => word(UdpSocket::bind("127.0.0.1:0").map(drop)),
+        "opens a pair of sockets" => word(UnixStream::pair().map(drop)),
         "opens a raw socket" => {
             use rustix::net::{AddressFamily, SocketType, ipproto, socket};
             word(socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::ICMP)).map(drop).map_err(Into::into))

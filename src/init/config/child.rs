@@ -3,7 +3,7 @@
 
 use crate::failure::{Doing, Failure};
 use crate::lines::{number, printable};
-use crate::sandbox::{self, Allowed, Confinement, FEW_DESCRIPTORS, Right, Tcp};
+use crate::sandbox::{self, Allowed, Calls, Confinement, FEW_DESCRIPTORS, Right, Tcp};
 use crate::sys;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, chmodat, mkdirat, openat2, symlinkat};
 use rustix::io::Errno;
@@ -91,6 +91,7 @@ fn begin(words: &[&str]) -> Result<(File, OwnedFd), Failure> {
         close_from: FIRST.unsigned_abs() + 2,
         allowed: &[Allowed { path: &path, right: Right::Fill }],
         tcp: Tcp::None,
+        calls: Calls::Few,
         memory: MEMORY,
         descriptors: FEW_DESCRIPTORS,
         file_size: u64::try_from(MAX_FILE).unwrap_or(u64::MAX),

@@ -7,7 +7,7 @@ use super::report::Line;
 use super::tls::MAX_CA;
 use super::{download, tls};
 use crate::failure::{Doing, Failure};
-use crate::sandbox::{self, Confinement, FETCH_USER, FEW_DESCRIPTORS, SMALL_MEMORY, Tcp};
+use crate::sandbox::{self, Calls, Confinement, FETCH_USER, FEW_DESCRIPTORS, SMALL_MEMORY, Tcp};
 use crate::sys;
 use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
@@ -49,6 +49,7 @@ fn fetch(words: &[&str]) -> Result<u64, Failure> {
         close_from: DESTINATION.unsigned_abs() + 1,
         allowed: &[],
         tcp: Tcp::Connect,
+        calls: Calls::All,
         memory: SMALL_MEMORY,
         descriptors: FEW_DESCRIPTORS,
         file_size: job.what.most().saturating_add(SLACK),

@@ -6,7 +6,7 @@ use super::link::IPV6_CONF;
 use super::session::Session;
 use super::{report, signals};
 use crate::failure::{Doing, Failure};
-use crate::sandbox::{self, Allowed, Confinement, FEW_DESCRIPTORS, Right, SMALL_MEMORY, Tcp};
+use crate::sandbox::{self, Allowed, Calls, Confinement, FEW_DESCRIPTORS, Right, SMALL_MEMORY, Tcp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
@@ -55,6 +55,7 @@ fn lock_up(root: &str) -> Result<(), Failure> {
         close_from: 3,
         allowed: &[etc.as_str(), IPV6_CONF].map(|path| Allowed { path, right: Right::Change }),
         tcp: Tcp::None,
+        calls: Calls::All,
         memory: SMALL_MEMORY,
         descriptors: FEW_DESCRIPTORS,
         file_size: MAX_FILE,

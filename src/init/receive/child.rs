@@ -10,7 +10,7 @@ use super::tls::{self, Papers};
 use super::words::{Said, Told};
 use crate::failure::{Cause, Doing, Failure};
 use crate::lines::{Lines, Nonsense, number};
-use crate::sandbox::{self, Confinement, Tcp};
+use crate::sandbox::{self, Calls, Confinement, Tcp};
 use crate::sys;
 use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
@@ -115,6 +115,7 @@ fn lock_up(parent: Pid) -> Result<(), Failure> {
         close_from: FIRST.unsigned_abs() + 3,
         allowed: &[],
         tcp: Tcp::None,
+        calls: Calls::Few,
         memory: MEMORY,
         descriptors: u64::try_from(2 * MAX_CONNECTIONS).unwrap_or(u64::MAX).saturating_add(16),
         file_size: MAX_BUNDLE.saturating_add(MAX_MANIFEST),

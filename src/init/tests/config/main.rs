@@ -6,12 +6,16 @@ use bundles::{GOOD, Row, gzip};
 use init::config::{self, Configuration, Stored, Undone};
 use init::places::{BOOTMNT, RUNNING_CONFIG};
 use init::store::Disk;
+use init::sys;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 struct Place {
     directory: tempfile::TempDir,
@@ -204,6 +208,31 @@ fn what_a_child_leaves_that_was_taken_over_is_removed() {
     }
     place.take(&named("next")).unwrap();
     assert_eq!(place.hostname("config").as_deref(), Some("next"));
+}
+
+/// The kernel is asked what the child that unpacks may still do while it waits for the rest of its bundle.
+#[test]
+fn who_unpacks_is_locked_up() {
+    let place = Place::new();
+    let (bundle, rest) = std::io::pipe().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_init"));
+    command.arg0("dock0-unpack").arg(std::process::id().to_string()).stdout(Stdio::null());
+    let directory = File::open(place.path("")).unwrap();
+    sys::hand_over(&mut command, vec![bundle.into(), directory.into()], 3);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let (status, until) = (format!("/proc/{}/status", child.id()), Instant::now() + Duration::from_secs(20));
+    let wanted = ["Uid:\t65531\t65531\t65531\t65531", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"];
+    loop {
+        let status = fs::read_to_string(&status).unwrap();
+        if wanted.iter().all(|line| status.lines().any(|found| found == *line)) {
+            break;
+        }
+        assert!(Instant::now() < until, "{wanted:?}: {status}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(rest);
+    assert_eq!(child.wait().unwrap().code(), Some(1), "an empty bundle is none");
 }
 
 #[test]

@@ -97,6 +97,26 @@ fn an_operator_reboots_it_and_reads_what_it_said() {
     assert_eq!(vm.ended(), (Ended::Reboot, vec![]));
 }
 
+/// The kernel is asked what the child that listens may still do.
+#[test]
+fn who_listens_is_locked_up() {
+    let vm = Vm::start();
+    let papers = vm.place.path().to_str().unwrap();
+    let is_ours = |pid: &str| {
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.starts_with("dock0-receive\0") && words.contains(papers)
+    };
+    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pid = all.into_iter().find(|pid| is_ours(pid)).expect("a child that listens");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    for line in ["Uid:\t65532\t65532\t65532\t65532", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.lines().any(|found| found == line), "{line:?}: {status}");
+    }
+    let client = vm.client();
+    text(&vm.curl(&["--cert", client.to_str().unwrap(), "-X", "POST", &vm.url("/reboot")]));
+    assert_eq!(vm.ended().0, Ended::Reboot);
+}
+
 /// Who shows no good paper gets nothing done, and the sentence says which paper it was.
 #[test]
 fn strangers_are_refused() {
