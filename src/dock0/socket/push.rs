@@ -13,8 +13,12 @@ use std::time::{Duration, Instant};
 
 /// How often a VM is asked whether it waits.
 const EVERY: Duration = Duration::from_secs(1);
-/// For how long a VM is asked what it has, when its answer has not come.
+/// For how long a VM is asked what it has, when its answer has not come; while it still stores, for as long as it may keep us
+/// waiting.
 const ASKING_AGAIN: Duration = Duration::from_secs(10);
+
+/// What is most likely of a VM that has got everything and is silent then.
+const GONE: &str = "it does not answer any more: if it has the bundle, it boots with it next";
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ pub fn push(vm: &Vm, cargo: &Cargo, until: Instant, show: &dyn Fn(&str)) -> Resu
     loop {
         wait(vm, until, show)?;
         show("sending");
-        match send(vm, cargo) {
+        match send(vm, cargo, until) {
             Ok(pushed) => return Ok(pushed),
             Err(Undone::Busy(why)) if Instant::now() + EVERY < until => show(&why),
             Err(Undone::Busy(why)) => bail!("{vm}: {why}"),
@@ -88,17 +92,17 @@ fn wait(vm: &Vm, until: Instant, show: &dyn Fn(&str)) -> Result<()> {
     }
 }
 
-fn send(vm: &Vm, cargo: &Cargo) -> Result<Pushed, Undone> {
+fn send(vm: &Vm, cargo: &Cargo, until: Instant) -> Result<Pushed, Undone> {
     match cargo {
-        Cargo::Bundle(bytes) => send_bundle(vm, bytes),
+        Cargo::Bundle(bytes) => send_bundle(vm, bytes, until),
         Cargo::Release { manifest, signature } => send_release(vm, manifest, signature),
     }
 }
 
-fn send_bundle(vm: &Vm, bytes: &[u8]) -> Result<Pushed, Undone> {
+fn send_bundle(vm: &Vm, bytes: &[u8], until: Instant) -> Result<Pushed, Undone> {
     let ours = hex(&Sha256::digest(bytes));
     let answer = match vm.put("/config", bytes) {
-        Err(Trouble { kind: Kind::Lost, why }) => return ask_again(vm, &ours, &why).map_err(Undone::Over),
+        Err(Trouble { kind: Kind::Lost, why }) => return ask_again(vm, &ours, &why, until).map_err(Undone::Over),
         answer => expect(vm, 200, answer)?,
     };
     let Stored { sha256, files, bytes } = read(vm, &answer)?;
@@ -141,8 +145,10 @@ fn read<'a, T: Deserialize<'a>>(vm: &Vm, answer: &'a Answer) -> Result<T, Undone
 }
 
 /// Whether a bundle whose answer was lost is stored. A VM that has it goes on at once and answers nothing any more.
-fn ask_again(vm: &Vm, ours: &str, why: &str) -> Result<Pushed> {
-    let until = Instant::now() + ASKING_AGAIN;
+fn ask_again(vm: &Vm, ours: &str, why: &str, patience: Instant) -> Result<Pushed> {
+    let mut until = Instant::now() + ASKING_AGAIN;
+    let patience = patience.max(until);
+    let mut last = GONE;
     while Instant::now() + EVERY < until {
         // Not at once: it may be about to begin to store.
         sleep(EVERY);
@@ -150,14 +156,17 @@ fn ask_again(vm: &Vm, ours: &str, why: &str) -> Result<Pushed> {
             Ok(state) if state.config.as_deref() == Some(ours) => {
                 return Ok(Pushed::Stored { sha256: ours.into(), size: None });
             }
+            Ok(state) if state.state == "storing" => {
+                until = patience.min(Instant::now() + ASKING_AGAIN);
+                last = "it still stores the bundle: dock0 status shows what becomes of it";
+            }
             Ok(state) if state.state == "waiting" => {
                 bail!("{vm}: its answer was lost ({why}), and it has not stored the bundle: push again")
             }
             Err(Trouble { kind: Kind::Final, why }) => bail!("{vm}: {why}"),
-            Ok(_) | Err(_) => {}
+            Ok(_) => {}
+            Err(_) => last = GONE,
         }
     }
-    bail!(
-        "{vm}: its answer was lost ({why}), and it does not answer any more: if it has the bundle, it boots with it now"
-    )
+    bail!("{vm}: its answer was lost ({why}), and {last}")
 }

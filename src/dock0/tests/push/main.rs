@@ -1,6 +1,7 @@
 //! push, status and the keys for them, as they are typed, against VMs that do what each test wants.
 
 mod keys;
+mod lost;
 mod place;
 mod strangers;
 mod vm;
@@ -123,39 +124,6 @@ fn what_changed_nothing_is_tried_again() {
     });
     let complaint = place.fails(&format!("$0 push web1=127.0.0.1:{} --timeout 3", vm.port));
     assert!(complaint.ends_with(": another push is under way\n"), "{complaint}");
-}
-
-/// The VM hangs up when it has all; what it has then is asked for, and nothing is sent twice.
-#[test]
-fn an_answer_that_is_lost_is_asked_for() {
-    let place = Place::new();
-    let papers = Papers::of(&place.at("keys"), "web1");
-    let digest = sha256(&place.bundle);
-    let ours = digest.clone();
-    let vm = Vm::start(&papers, move |asked, count| match (asked.line.as_str(), count) {
-        ("PUT /config", _) => Reply::HangUp,
-        (_, 0) => honest(asked),
-        (_, 2) => state("storing", "storing a configuration", None),
-        _ => state("leaving", "booting", Some(&ours)),
-    });
-    let said = place.must(&format!("$0 push web1=127.0.0.1:{}", vm.port));
-    let want = format!("web1: stored {digest} (its answer was lost, and it was asked again); it boots with it now\n");
-    assert_eq!((said, vm.lines()), (want, ["GET /", "PUT /config", "GET /", "GET /"].map(String::from).to_vec()));
-
-    let vm = Vm::start(&papers, |asked, _| match asked.line.as_str() {
-        "PUT /config" => Reply::HangUp,
-        _ => honest(asked),
-    });
-    let complaint = place.fails(&format!("$0 push web1=127.0.0.1:{}", vm.port));
-    let want = "its answer was lost (it closed the connection), and it has not stored the bundle: push again\n";
-    assert!(complaint.ends_with(want), "{complaint}");
-    assert_eq!(vm.lines(), ["GET /", "PUT /config", "GET /"]);
-
-    let vm = Vm::start(&papers, |asked, count| if count == 0 { honest(asked) } else { Reply::HangUp });
-    let complaint = place.fails(&format!("$0 push web1=127.0.0.1:{}", vm.port));
-    let want = "and it does not answer any more: if it has the bundle, it boots with it now\n";
-    assert!(complaint.ends_with(want), "{complaint}");
-    assert_eq!(vm.lines().iter().filter(|line| *line == "PUT /config").count(), 1);
 }
 
 #[test]
