@@ -163,10 +163,10 @@ fn paragraph(vm: &Vm, state: &State) -> String {
 
 fn describe(pushed: &Pushed) -> Value {
     match pushed {
-        Pushed::Stored { sha256, size: Some((files, bytes)) } => {
+        Pushed::Stored { sha256, size: Some((files, bytes)), .. } => {
             json!({"sha256": sha256, "files": files, "bytes": bytes})
         }
-        Pushed::Stored { sha256, size: None } => json!({"sha256": sha256}),
+        Pushed::Stored { sha256, size: None, .. } => json!({"sha256": sha256}),
         Pushed::Installing(release) => json!({"release": release}),
     }
 }

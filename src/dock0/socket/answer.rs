@@ -119,6 +119,8 @@ pub struct Stored {
     pub files: u64,
     /// How many bytes they have.
     pub bytes: u64,
+    /// What it does now, in words, if it says so.
+    pub doing: Option<String>,
 }
 
 /// What a VM says, for a terminal: nothing in it moves the cursor.

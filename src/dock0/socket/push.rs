@@ -23,29 +23,36 @@ const GONE: &str = "it does not answer any more: if it has the bundle, it boots 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// The bundle is stored. What the VM said of it; nothing where the answer was lost and the VM was asked again.
+    /// The bundle is stored. What the VM said of it.
     Stored {
         /// Its SHA-256.
         sha256: String,
-        /// Files and bytes in it.
+        /// Files and bytes in it; not known where the answer was lost and the VM was asked again.
         size: Option<(u64, u64)>,
+        /// What it does now, in its own words.
+        doing: Option<String>,
     },
     /// The VM believes the manifest, and installs this.
     Installing(String),
 }
 
 impl Pushed {
-    /// What it is, and what happens next.
+    /// What it is, and what happens next. When that is, the VM knows: one that waited for this boots now, one that runs does not.
     pub fn words(&self) -> String {
         match self {
-            Pushed::Stored { sha256, size: Some((files, bytes)) } => {
-                format!("stored {sha256}, {files} files of {bytes} bytes; it boots with it now")
-            }
-            Pushed::Stored { sha256, size: None } => {
-                format!("stored {sha256} (its answer was lost, and it was asked again); it boots with it now")
+            Pushed::Stored { sha256, size, doing } => {
+                let size = match size {
+                    Some((files, bytes)) => format!(", {files} files of {bytes} bytes"),
+                    None => " (its answer was lost, and it was asked again)".into(),
+                };
+                let next = doing
+                    .as_deref()
+                    .filter(|doing| !doing.is_empty())
+                    .map_or("it boots with it next".into(), printable);
+                format!("stored {sha256}{size}; {next}")
             }
             Pushed::Installing(release) => {
-                format!("installs {release} now, and then reboots; dock0 status shows how far")
+                format!("installs {release} now, and boots from it next; dock0 status shows how far")
             }
         }
     }
@@ -105,9 +112,9 @@ fn send_bundle(vm: &Vm, bytes: &[u8], until: Instant) -> Result<Pushed, Undone> 
         Err(Trouble { kind: Kind::Lost, why }) => return ask_again(vm, &ours, &why, until).map_err(Undone::Over),
         answer => expect(vm, 200, answer)?,
     };
-    let Stored { sha256, files, bytes } = read(vm, &answer)?;
+    let Stored { sha256, files, bytes, doing } = read(vm, &answer)?;
     match sha256 == ours {
-        true => Ok(Pushed::Stored { sha256, size: Some((files, bytes)) }),
+        true => Ok(Pushed::Stored { sha256, size: Some((files, bytes)), doing }),
         false => {
             let theirs = printable(&sha256);
             Err(Undone::Over(anyhow!("{vm}: it has stored something else: SHA-256 {theirs}, and {ours} was sent")))
@@ -154,7 +161,7 @@ fn ask_again(vm: &Vm, ours: &str, why: &str, patience: Instant) -> Result<Pushed
         sleep(EVERY);
         match vm.state(until) {
             Ok(state) if state.config.as_deref() == Some(ours) => {
-                return Ok(Pushed::Stored { sha256: ours.into(), size: None });
+                return Ok(Pushed::Stored { sha256: ours.into(), size: None, doing: state.doing });
             }
             Ok(state) if state.state == "storing" => {
                 until = patience.min(Instant::now() + ASKING_AGAIN);

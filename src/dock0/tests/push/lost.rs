@@ -17,7 +17,7 @@ fn an_answer_that_is_lost_is_asked_for() {
         _ => state("leaving", "booting", Some(&ours)),
     });
     let said = place.must(&format!("$0 push web1=127.0.0.1:{}", vm.port));
-    let want = format!("web1: stored {digest} (its answer was lost, and it was asked again); it boots with it now\n");
+    let want = format!("web1: stored {digest} (its answer was lost, and it was asked again); booting\n");
     assert_eq!((said, vm.lines()), (want, ["GET /", "PUT /config", "GET /", "GET /"].map(String::from).to_vec()));
 
     let vm = Vm::start(&papers, |asked, _| match asked.line.as_str() {

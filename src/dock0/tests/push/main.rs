@@ -19,11 +19,27 @@ fn a_bundle_is_pushed() {
     let digest = sha256(&place.bundle);
     assert_eq!(
         said.out,
-        format!("web1: stored {digest}, 3 files of {} bytes; it boots with it now\n", place.bundle.len()),
+        format!("web1: stored {digest}, 3 files of {} bytes; it boots with it next\n", place.bundle.len()),
         "{said:?}"
     );
     assert_eq!((said.code, vm.lines()), (Some(0), vec!["GET /".to_string(), "PUT /config".into()]));
     assert_eq!(vm.asked()[1].body, place.bundle);
+}
+
+/// One that runs (`menagerie receive`) does not boot now.
+#[test]
+fn what_happens_next_is_told_in_the_vms_own_words() {
+    let place = Place::new();
+    let vm = Vm::start(&Papers::of(&place.at("keys"), "web1"), |asked, _| match asked.line.as_str() {
+        "PUT /config" => {
+            let (sha256, doing) = (sha256(&asked.body), "the next boot has it\x1b[2J");
+            let stored = serde_json::json!({ "sha256": sha256, "files": 3, "bytes": 5, "doing": doing });
+            Reply::Answer(200, stored.to_string())
+        }
+        _ => honest(asked),
+    });
+    let said = place.must(&format!("$0 push web1=127.0.0.1:{}", vm.port));
+    assert!(said.ends_with(" bytes; the next boot has it?[2J\n"), "{said}");
 }
 
 #[test]
@@ -205,7 +221,7 @@ fn a_release_is_pushed_behind_its_signature() {
     });
     let push = format!("$0 push --release release.json web1=127.0.0.1:{}", vm.port);
     let said = place.must(&push);
-    let want = "web1: installs kernel/6.13 vm_root/2 now, and then reboots; dock0 status shows how far\n";
+    let want = "web1: installs kernel/6.13 vm_root/2 now, and boots from it next; dock0 status shows how far\n";
     assert_eq!(
         (said.as_str(), vm.lines()),
         (want, ["GET /", "PUT /release.minisig", "PUT /release"].map(String::from).to_vec())
