@@ -63,7 +63,7 @@ impl Pair {
     }
 
     /// Whether both are there; one without the other is an error.
-    fn is_there(&self) -> Result<bool> {
+    pub fn is_there(&self) -> Result<bool> {
         let is_there = |path: &Path| path.try_exists().with_context(|| format!("looking at {}", path.display()));
         match (is_there(&self.certificate)?, is_there(&self.key)?) {
             (true, true) => Ok(true),

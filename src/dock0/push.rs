@@ -129,7 +129,7 @@ fn build(files: &[PathBuf]) -> Result<Cargo> {
 pub fn status(arguments: StatusArguments) -> Result<()> {
     let StatusArguments { log, identity, fingerprint, timeout, jobs, json, hosts } = arguments;
     let round = Round::new(hosts, timeout, jobs, Output::asked(json))?;
-    let own = if log { Own::Shown } else { Own::Hidden };
+    let own = if log { Own::Shown } else { Own::IfThere };
     let vms = Known { identity, fingerprint }.vms(&round.hosts, own)?;
     round.run(&vms, |vm, until, _| {
         let failed = |trouble| anyhow!("{vm}: {trouble}");
@@ -142,13 +142,13 @@ pub fn status(arguments: StatusArguments) -> Result<()> {
     })
 }
 
-/// How a VM is, a line for each thing that is known.
+/// How a VM is, a line for each thing that is known. Strangers are not told which configuration it has.
 fn paragraph(vm: &Vm, state: &State) -> String {
     let addresses = state.addresses.join(" ");
     let uptime = state.uptime.map(|seconds| format!("{seconds} s"));
     let rows = [
         ("release", state.release.as_deref()),
-        ("config", Some(state.config.as_deref().unwrap_or("none"))),
+        ("config", state.config.as_deref().or(vm.own.is_some().then_some("none"))),
         ("addresses", Some(addresses.as_str()).filter(|text| !text.is_empty())),
         ("up for", uptime.as_deref()),
         ("last failure", state.failure.as_deref()),
@@ -175,7 +175,7 @@ fn describe(pushed: &Pushed) -> Value {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Own {
     Shown,
-    Hidden,
+    IfThere,
 }
 
 /// What VMs are known by, and we by them.
@@ -194,9 +194,10 @@ impl Known {
             Some(fingerprint) => Expected::Key(fingerprint),
             None => Expected::OfCa(papers.roots()?, papers.operators.display().to_string()),
         };
-        let shown = (own == Own::Shown).then(|| papers.own()).transpose()?;
+        let is_shown = own == Own::Shown || papers.own.is_there()?;
+        let shown = is_shown.then(|| papers.own()).transpose()?;
         let config = tls::client(expected, shown)?;
-        let own = (own == Own::Shown).then(|| papers.own.certificate.display().to_string());
+        let own = is_shown.then(|| papers.own.certificate.display().to_string());
         Ok(hosts.iter().map(|host| Vm { host: host.clone(), config: config.clone(), own: own.clone() }).collect())
     }
 }

@@ -3,6 +3,7 @@
 mod keys;
 mod lost;
 mod place;
+mod status;
 mod strangers;
 mod vm;
 
@@ -233,32 +234,6 @@ fn a_release_is_pushed_behind_its_signature() {
     assert!(complaint.ends_with(want), "{complaint}");
     let complaint = place.fails(&push);
     assert!(complaint.ends_with(": it answers 422: refusing the manifest\n"), "{complaint}");
-}
-
-#[test]
-fn anybody_may_ask_how_it_is_and_operators_read_its_log() {
-    let place = Place::new();
-    let vm = Vm::start(&Papers::of(&place.at("keys"), "web1"), |asked, _| match asked.line.as_str() {
-        "GET /log" => Reply::Answer(200, "one\n\x1b[2Jtwo\n".into()),
-        _ => honest(asked),
-    });
-    let host = format!("web1=127.0.0.1:{}", vm.port);
-    // An operator's paper is not even looked for.
-    std::fs::rename(place.at("keys/operator.key"), place.at("away")).unwrap();
-    let want = format!(
-        "web1 at 127.0.0.1:{}: waiting: waiting for a configuration\n    release       kernel/6.12\n    config        none\n    \
-         addresses     192.0.2.7\n    up for        12 s\n    dock0         0.1.0\n",
-        vm.port
-    );
-    assert_eq!(place.must(&format!("$0 status {host}")), want);
-    let all: serde_json::Value = serde_json::from_str(&place.must(&format!("$0 status --json {host}"))).unwrap();
-    assert_eq!((&all[0]["host"], &all[0]["state"], &all[0]["uptime"]), (&"web1".into(), &"waiting".into(), &12.into()));
-    let complaint = place.fails(&format!("$0 status --log {host}"));
-    assert!(complaint.contains("reading keys/operator.key (dock0 keygen operator makes it): "), "{complaint}");
-    std::fs::rename(place.at("away"), place.at("keys/operator.key")).unwrap();
-    let log = place.must(&format!("$0 status --log {host}"));
-    assert_eq!(log, format!("web1 at 127.0.0.1:{}:\none\n?[2Jtwo\n", vm.port));
-    assert_eq!(vm.lines(), ["GET /", "GET /", "GET /log"]);
 }
 
 #[test]
