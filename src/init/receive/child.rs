@@ -1,8 +1,8 @@
 //! The listening child: `dock0-receive PARENT SECONDS CERTIFICATE KEY [OPERATORS]` reads its papers, locks itself up, and serves
 //! until its parent has nothing more to say.
 
-use super::connection::{Clerk, Terms};
-use super::desk::{Answer, MAX_BUNDLE, MAX_MANIFEST, Parcel, Wish};
+use super::connection::Terms;
+use super::desk::{Answer, Clerk, MAX_BUNDLE, MAX_MANIFEST, Parcel, Wish};
 use super::kernel_log;
 use super::listener::{Came, Listener, MAX_CONNECTIONS};
 use super::state::State;

@@ -1,6 +1,6 @@
 //! One connection: TLS, one request, one answer. It never waits; whoever calls waits for the socket.
 
-use super::desk::{self, Answer, Client, Parcel, Wish};
+use super::desk::{self, Answer, Clerk, Client, Parcel, Wish};
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -49,20 +49,6 @@ enum Stage {
     Answering,
     /// It has all, and should go.
     Leaving,
-}
-
-/// Who knows what to answer, and takes what is pushed.
-pub trait Clerk {
-    /// One of the operators has asked for something, whatever it is.
-    fn notice_operator(&mut self);
-    /// The answer to a wish, if it can be had at once. `None`: it comes later, by [`Connection::answer`].
-    fn fulfil(&mut self, wish: Wish) -> Option<Answer>;
-    /// Begins to take a parcel, unless there is a reason not to.
-    fn begin(&mut self, parcel: Parcel) -> Result<(), Answer>;
-    /// Takes the next bytes of it.
-    fn take(&mut self, parcel: Parcel, bytes: &[u8]) -> Result<(), Answer>;
-    /// It will not come whole.
-    fn give_up(&mut self, parcel: Parcel);
 }
 
 /// What became of a connection.
@@ -229,7 +215,8 @@ impl Connection {
                 Err(refusal) => Some(refusal),
                 Ok(()) => {
                     if expects {
-                        self.say_continue();
+                        // What TLS cannot take now fails when it is sent.
+                        self.tls.writer().write_all(CONTINUE).unwrap_or_default();
                     }
                     self.stage = Stage::Body { parcel, length: bytes, left: bytes };
                     return self.hear_body(head.get(length..).unwrap_or_default(), clerk, now);
@@ -239,11 +226,6 @@ impl Connection {
         };
         self.stage = Stage::Waiting;
         answer.iter().for_each(|answer| self.answer(answer, now));
-    }
-
-    fn say_continue(&mut self) {
-        // What TLS cannot take now fails when it is sent.
-        self.tls.writer().write_all(CONTINUE).unwrap_or_default();
     }
 
     fn hear_body(&mut self, bytes: &[u8], clerk: &mut dyn Clerk, now: Instant) {

@@ -112,6 +112,20 @@ pub enum Client {
     Operator,
 }
 
+/// Who knows what to answer, and takes what is pushed.
+pub trait Clerk {
+    /// One of the operators has asked for something, whatever it is.
+    fn notice_operator(&mut self);
+    /// The answer to a wish, if it can be had at once. `None`: it comes later, by [`super::connection::Connection::answer`].
+    fn fulfil(&mut self, wish: Wish) -> Option<Answer>;
+    /// Begins to take a parcel, unless there is a reason not to.
+    fn begin(&mut self, parcel: Parcel) -> Result<(), Answer>;
+    /// Takes the next bytes of it.
+    fn take(&mut self, parcel: Parcel, bytes: &[u8]) -> Result<(), Answer>;
+    /// It will not come whole.
+    fn give_up(&mut self, parcel: Parcel);
+}
+
 /// What a request asks for, or why it gets nothing.
 pub fn judge(request: &Request, client: Client) -> Result<Wish, Answer> {
     let wish = match (request.path, request.method) {

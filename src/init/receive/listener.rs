@@ -1,7 +1,7 @@
 //! All connections at once, and the word of the parent: one loop that sleeps until something comes or is due.
 
-use super::connection::{Clerk, Connection, Fate, Terms};
-use super::desk::{Answer, Client};
+use super::connection::{Connection, Fate, Terms};
+use super::desk::{Answer, Clerk, Client};
 use crate::failure::{Doing, Failure};
 use crate::net::child::timespec;
 use rustix::event::{PollFd, PollFlags, poll};

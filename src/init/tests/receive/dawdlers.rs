@@ -4,8 +4,8 @@
 use super::hostile::connect_to;
 use fetch_tests::operators::{Operators, Paper};
 use init::receive::certificate::{make_certificate, make_key};
-use init::receive::connection::{Clerk, Terms};
-use init::receive::desk::{Answer, Parcel, Wish};
+use init::receive::connection::Terms;
+use init::receive::desk::{Answer, Clerk, Parcel, Wish};
 use init::receive::listener::Listener;
 use init::receive::tls::{Papers, server};
 use std::io::{Read, Write};
