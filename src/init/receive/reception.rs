@@ -111,8 +111,10 @@ fn store(receiver: &mut Receiver, office: &mut dyn Office, bytes: u64) -> Result
         Ok(Stored { sha256, files, bytes }) => {
             receiver.set("config", &sha256)?;
             receiver.set("state", "leaving")?;
-            receiver.set("doing", if office.reboots() { BOOTS } else { STAYS })?;
-            let json = format!("{{\"sha256\":{},\"files\":{files},\"bytes\":{bytes}}}", quote(&sha256));
+            let doing = if office.reboots() { BOOTS } else { STAYS };
+            receiver.set("doing", doing)?;
+            let (sha256, doing) = (quote(&sha256), quote(doing));
+            let json = format!("{{\"sha256\":{sha256},\"files\":{files},\"bytes\":{bytes},\"doing\":{doing}}}");
             // It is stored, whether or not anybody hears of it.
             receiver.answer(200, &json).unwrap_or_default();
             Ok(Some(Ended::Stored))

@@ -39,7 +39,8 @@ fn an_operator_pushes_with_curl() {
     let answer = vm.curl(&[&words[..], &["-v", &vm.url("/config")]].concat());
     assert!(String::from_utf8_lossy(&answer.stderr).contains("HTTP/1.1 100 Continue"), "{answer:?}");
     let answer: Value = serde_json::from_str(&text(&answer)).unwrap();
-    assert_eq!(answer, json!({"sha256": "ab".repeat(32), "files": 1, "bytes": 2_400_000}));
+    let doing = "booting with the configuration";
+    assert_eq!(answer, json!({"sha256": "ab".repeat(32), "files": 1, "bytes": 2_400_000, "doing": doing}));
     assert_eq!(vm.ended(), (Ended::Stored, vec![bytes]));
 }
 

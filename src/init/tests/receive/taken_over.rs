@@ -134,7 +134,10 @@ fn who_asks_is_told_what_comes_next() {
             "set config ab",
             "set state leaving",
             doing,
-            "answer 200 {\"sha256\":\"ab\",\"files\":1,\"bytes\":2}",
+            &format!(
+                "answer 200 {{\"sha256\":\"ab\",\"files\":1,\"bytes\":2,\"doing\":\"{}\"}}",
+                doing.trim_start_matches("set doing ")
+            ),
         ];
         assert_eq!(fs::read_to_string(told).unwrap().lines().collect::<Vec<_>>(), want);
     }
