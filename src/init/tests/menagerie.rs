@@ -485,3 +485,51 @@ fn what_lacks_an_artifact_is_said_before_it_boots() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("FAULT: disk/latest points at releases/0, which is not there"), "{said}");
 }
+
+#[test]
+fn a_release_is_called_good_and_has_its_trial_behind_it() {
+    let place = two_releases();
+    place.put("dock0/settings.json", "{\"tries\": 5}");
+    place.put("dock0/state/trial-51e4a8e46761a96d-1", "");
+    let status = || -> serde_json::Value { serde_json::from_str(&place.done("status --json")).unwrap() };
+    assert_eq!(status()["tries_left"], 5);
+    place.done("rollback");
+    assert_eq!(status()["tries_left"], 5, "whoever becomes 0 has all its tries");
+    assert!(place.done("status").contains("on trial       the next one has 5 of 5 tries left\n"));
+    assert_eq!(place.done("good 0"), "release 0, 51e4a8e46761a96d: kernel 6.12, vm_root 1 is good\n");
+    assert_eq!((&status()["tries_left"], &status()["good"][0]), (&serde_json::Value::Null, &"51e4a8e46761a96d".into()));
+    let nobody = "menagerie: this machine runs from no release of this disk: name the one that is good\n";
+    assert_eq!(place.fails("good", 1), nobody);
+    assert!(place.fails("good 7", 1).contains("release 7 does not exist; there are 0 1\n"));
+    assert_eq!(place.done("good 0 --after 0"), "release 0, 51e4a8e46761a96d: kernel 6.12, vm_root 1 is good\n");
+}
+
+#[test]
+fn a_bad_release_is_taken_by_force_alone() {
+    let place = two_releases();
+    place.put("dock0/state/bad-51e4a8e46761a96d", "");
+    assert!(place.done("status").contains("bad            release 1, 51e4a8e46761a96d: kernel 6.12, vm_root 1\n"));
+    let refused = "menagerie: release 51e4a8e46761a96d is bad: it was tried and failed; --force takes it all the same\n";
+    for words in ["add kernel=6.12 vm_root=1", "rollback", "rollback 51e4a8e46761a96d"] {
+        assert!(place.fails(words, 1).starts_with(refused), "{words}");
+    }
+    place.done("rollback --force");
+    assert!(!place.disk("dock0/state/bad-51e4a8e46761a96d").exists());
+    assert!(place.done("list").starts_with("Release: 0\n  kernel: 6.12\n  vm_root: 1\n"));
+}
+
+#[test]
+fn the_last_boots_are_told() {
+    let place = two_releases();
+    assert_eq!((place.done("boots").as_str(), place.done("boots --json").as_str()), ("", "[]\n"));
+    let boots = "{\"time\":1795658138,\"release\":null,\"kexec\":false,\"result\":\"failed\",\"milliseconds\":12,\"steps\":\"orders 1.0\",\"sentence\":\"no disk\"}\n\
+         {\"time\":1795658200,\"release\":\"51e4a8e46761a96d\",\"kexec\":true,\"result\":\"handed over\",\"milliseconds\":7,\"steps\":\"\",\"sentence\":null}\n";
+    place.put("dock0/state/boots", boots);
+    assert_eq!(
+        place.done("boots"),
+        "2026-11-26T01:55:38Z  no release        failed after 12 ms: no disk\n\
+         2026-11-26T01:56:40Z  51e4a8e46761a96d  its root took over after 7 ms, by kexec\n"
+    );
+    let json: serde_json::Value = serde_json::from_str(&place.done("boots --json")).unwrap();
+    assert_eq!((&json[0]["sentence"], &json[1]["result"]), (&"no disk".into(), &"handed over".into()));
+}
