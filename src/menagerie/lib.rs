@@ -15,6 +15,7 @@ pub mod listing;
 pub mod name;
 pub mod new_release;
 pub mod plan;
+mod plan_marks;
 pub mod record;
 pub mod refused;
 pub mod seen;

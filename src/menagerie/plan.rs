@@ -3,10 +3,11 @@
 //! Nothing is decided while the steps are carried out. Stopping after any of them is harmless: a plan for the same wish,
 //! computed from what then stands there, leads to the same end.
 
-use crate::inventory::{Inventory, Leftover, Loader, MAX_LEFTOVERS, MAX_STORED};
+use crate::inventory::{Inventory, Leftover, MAX_LEFTOVERS, MAX_STORED};
 use crate::layout::{INITRD, KERNEL, VM_ROOT};
 use crate::listing::{Artifacts, MAX_ARTIFACTS, MAX_RELEASES};
 use crate::new_release::{NewRelease, Source};
+use crate::plan_marks::check_bad;
 use crate::refused::Refused;
 use crate::state::{Mark, TRIES};
 use crate::{Artifact, Release, ReleaseId, Step, Which};
@@ -140,45 +141,14 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
             plan.next = in_front(Some(&release.artifacts), listed, |_, _| true)?;
         }
         Wish::Reap => plan.next = in_front(None, listed, kept)?,
-        Wish::Pin(which) => {
-            let id = find(listed, which)?.id();
+        Wish::Pin(_) | Wish::Unpin(_) | Wish::Approve(_) | Wish::Renew(_) => {
             plan.sweep(inventory, wish);
-            if !inventory.marks.is_pinned(id) {
-                plan.push(Step::Mark(Mark::Pinned, id));
-            }
-            return Ok(plan);
-        }
-        Wish::Unpin(which) => {
-            let id = find_pinned(inventory, which)?;
-            plan.sweep(inventory, wish);
-            if inventory.marks.is_pinned(id) {
-                plan.push(Step::Unmark(Mark::Pinned, id));
-            }
-            return Ok(plan);
-        }
-        Wish::Approve(which) => {
-            let release = find(listed, which)?;
-            plan.sweep(inventory, wish);
-            plan.approve(inventory, release);
-            return Ok(plan);
-        }
-        Wish::Renew(which) => {
-            let id = find(listed, which)?.id();
-            plan.sweep(inventory, wish);
-            plan.forget(inventory, id);
+            plan.change_marks(inventory, wish)?;
             return Ok(plan);
         }
     }
     plan.change_releases(inventory, wish, policy)?;
     Ok(plan)
-}
-
-/// What was found out in a trial is not tried again by mistake.
-fn check_bad<'a>(inventory: &Inventory, policy: Policy, id: ReleaseId) -> Result<(), Refused<'a>> {
-    match policy.bad {
-        Bad::Refuse if inventory.marks.is_bad(id) => Err(Refused::Bad(id)),
-        Bad::Refuse | Bad::Forgive => Ok(()),
-    }
 }
 
 impl<'a> Plan<'a> {
@@ -204,23 +174,12 @@ impl<'a> Plan<'a> {
         if let Wish::Install(new) = wish {
             self.write(inventory, new);
         }
-        let front = self.next.first().map(|artifacts| ReleaseId::of(artifacts));
-        let on_trial = front.is_some_and(|id| !inventory.marks.is_good(id));
-        // A boot loader that counts too early does no harm: PID 1 sets it right. One that counts too late could.
-        let is_new = front != inventory.listing.releases().first().map(Release::id);
-        if let Some(id) = front.filter(|_| !matches!(wish, Wish::Reap)) {
-            self.begin_trial(inventory, id, wish, turn);
-        }
-        if is_new && on_trial && inventory.loader != Loader::Simple && policy.tries > 0 && self.next.len() > 1 {
-            self.push(Step::Arm(policy.tries));
-        }
+        self.prepare_trial(inventory, wish, policy, turn);
         if turn {
             self.push(Step::Build);
             self.push(Step::Turn);
         }
-        if front.is_some() && !on_trial && inventory.loader == Loader::Counting {
-            self.push(Step::Disarm);
-        }
+        self.let_loader_rest(inventory);
         if inventory.listing.latest.is_none() && !self.next.is_empty() {
             self.push(Step::Link);
         }
@@ -263,45 +222,6 @@ impl<'a> Plan<'a> {
             };
         }
         Ok(())
-    }
-
-    /// Whoever takes the first place has all its tries, and is forgiven if it was bad and is wanted all the same.
-    fn begin_trial(&mut self, inventory: &'a Inventory, id: ReleaseId, wish: Wish<'a>, turn: bool) {
-        let forgiven = inventory.marks.is_bad(id) && !matches!(wish, Wish::FallBack(..));
-        if forgiven {
-            self.push(Step::Unmark(Mark::Bad, id));
-        }
-        if forgiven || turn || matches!(wish, Wish::FallBack(..)) {
-            self.forget(inventory, id);
-        }
-    }
-
-    /// Its trial is over, and the boot loader's too if it is the one that starts.
-    fn approve(&mut self, inventory: &'a Inventory, release: &Release) {
-        let (id, marks) = (release.id(), &inventory.marks);
-        if !marks.is_good(id) {
-            self.push(Step::Mark(Mark::Good, id));
-        }
-        if marks.is_bad(id) {
-            self.push(Step::Unmark(Mark::Bad, id));
-        }
-        self.forget(inventory, id);
-        if inventory.loader == Loader::Counting && release.number == 0 {
-            self.push(Step::Disarm);
-        }
-    }
-
-    fn forget(&mut self, inventory: &Inventory, id: ReleaseId) {
-        inventory.marks.trials.iter().filter(|trial| trial.id == id).for_each(|trial| self.push(Step::Forget(*trial)));
-    }
-
-    /// What is remembered of releases that are there no more; but not what was bad of them.
-    fn forget_gone(&mut self, inventory: &Inventory) {
-        let next: Vec<ReleaseId, MAX_RELEASES> = self.next.iter().map(|artifacts| ReleaseId::of(artifacts)).collect();
-        let is_gone = |id: &ReleaseId| !next.contains(id);
-        inventory.marks.good.iter().filter(|id| is_gone(id)).for_each(|id| self.push(Step::Unmark(Mark::Good, *id)));
-        let trials = inventory.marks.trials.iter().filter(|trial| is_gone(&trial.id));
-        trials.for_each(|trial| self.push(Step::Forget(*trial)));
     }
 
     /// Whether the tree of releases is any other than what `next` says.
@@ -362,7 +282,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn push(&mut self, step: Step<'a>) {
+    pub(crate) fn push(&mut self, step: Step<'a>) {
         // There is room for a removal of everything that an inventory can hold; one that found none would only be left to
         // the next run.
         self.steps.push(step).unwrap_or_default();
@@ -374,20 +294,12 @@ fn filled(releases: &[Release]) -> impl Iterator<Item = &[Artifact]> {
     releases.iter().map(|release| &release.artifacts[..]).filter(|artifacts| !artifacts.is_empty())
 }
 
-fn find(releases: &[Release], which: Which) -> Result<&Release, Refused<'_>> {
+pub(crate) fn find(releases: &[Release], which: Which) -> Result<&Release, Refused<'_>> {
     let found = match which {
         Which::Older => releases.get(1),
         Which::Number(_) | Which::Id(_) => releases.iter().find(|release| which.is(release)),
     };
     found.ok_or(Refused::Missing(which, releases))
-}
-
-/// A pinned release may be gone; its mark is there.
-fn find_pinned(inventory: &Inventory, which: Which) -> Result<ReleaseId, Refused<'_>> {
-    match which {
-        Which::Id(id) if inventory.marks.is_pinned(id) => Ok(id),
-        Which::Id(_) | Which::Number(_) | Which::Older => find(inventory.listing.releases(), which).map(Release::id),
-    }
 }
 
 /// `front`, and behind it the others in their order, as far as `keeps` says so.

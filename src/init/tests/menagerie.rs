@@ -509,7 +509,8 @@ fn a_bad_release_is_taken_by_force_alone() {
     let place = two_releases();
     place.put("dock0/state/bad-51e4a8e46761a96d", "");
     assert!(place.done("status").contains("bad            release 1, 51e4a8e46761a96d: kernel 6.12, vm_root 1\n"));
-    let refused = "menagerie: release 51e4a8e46761a96d is bad: it was tried and failed; --force takes it all the same\n";
+    let refused =
+        "menagerie: release 51e4a8e46761a96d is bad: it was tried and failed; --force takes it all the same\n";
     for words in ["add kernel=6.12 vm_root=1", "rollback", "rollback 51e4a8e46761a96d"] {
         assert!(place.fails(words, 1).starts_with(refused), "{words}");
     }
