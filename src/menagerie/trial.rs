@@ -3,9 +3,9 @@
 //! A release that a running system has called good is booted as often as it comes. Any other has so many tries, of which a boot
 //! spends one. Out of them it is bad, and the last good one takes its place.
 
-use crate::layout::VM_ROOT;
+use crate::layout::{INITRD, KERNEL, VM_ROOT};
 use crate::state::{Marks, Trial};
-use crate::{Impossible, Listing, Release, ReleaseId, Selection};
+use crate::{Impossible, Listing, Release, Selection};
 
 /// What the boot loader has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub fn judge<'l>(
         Entry::Asked(_) | Entry::Instead(_) => return Ok(spend(listing, marks, newest, left)),
     };
     let mut whole = |release: &&Release| is_whole(release);
-    let better = others(listing, marks, id).find(&mut whole);
+    let better = others(listing, marks, newest).find(&mut whole);
     let any = || listing.releases().iter().filter(|release| has_root(release)).find(whole).unwrap_or(started);
     Ok(better.map_or_else(|| Verdict::BeginAnew(any()), |to| Verdict::FallBack { from: newest, to, why }))
 }
@@ -102,18 +102,21 @@ pub fn judge<'l>(
 fn spend<'l>(listing: &'l Listing, marks: &Marks, release: &'l Release, left: u8) -> Verdict<'l> {
     let id = release.id();
     let spent = Trial { id, left: left.saturating_sub(1) };
-    match others(listing, marks, id).next().map(|other| marks.is_good(other.id())) {
+    match others(listing, marks, release).next().map(|other| marks.is_good(other.id())) {
         None => Verdict::Boot(release),
         Some(true) => Verdict::Try { release, spent, cost: Cost::EveryBoot },
         Some(false) => Verdict::Try { release, spent, cost: Cost::EveryFailure },
     }
 }
 
-/// The releases that may take a bad one's place: the good ones, newest first, then those of which nothing is known.
-fn others<'l>(listing: &'l Listing, marks: &Marks, but: ReleaseId) -> impl Iterator<Item = &'l Release> {
+/// The releases that may take the place of this one: the good ones, newest first, then those of which nothing is known. The boot
+/// loader must find in them what it loads now.
+fn others<'l>(listing: &'l Listing, marks: &Marks, but: &Release) -> impl Iterator<Item = &'l Release> {
+    let (but, loaded) = (but.id(), [KERNEL, INITRD].map(|name| but.artifact(name).map(|_| name)));
+    let loads = move |release: &Release| loaded.iter().flatten().all(|name| release.artifact(name).is_some());
     let fits = move |release: &&Release, good: bool| {
         let id = release.id();
-        id != but && has_root(release) && !marks.is_bad(id) && marks.is_good(id) == good
+        id != but && has_root(release) && loads(release) && !marks.is_bad(id) && marks.is_good(id) == good
     };
     let all = listing.releases().iter();
     all.clone().filter(move |release| fits(release, true)).chain(all.filter(move |release| fits(release, false)))

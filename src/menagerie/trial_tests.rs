@@ -119,6 +119,26 @@ fn the_boot_loader_has_its_say() {
     assert_eq!(verdict("BA", "A good", Entry::Instead(1), 0, ""), "boot A", "without tries nothing falls back");
 }
 
+/// One without a kernel, which the predecessor may have left, would strand a VM that boots through a boot loader.
+#[test]
+fn the_way_back_leads_to_what_the_boot_loader_can_load() {
+    let with_kernel = |number, root: char| {
+        let mut release = release(number, root);
+        let kernel = crate::Artifact { name: "kernel".parse().unwrap(), version: "1".parse().unwrap() };
+        release.artifacts.push(kernel).unwrap();
+        release
+    };
+    let mut listing = Box::<Listing>::default();
+    listing.latest = Some(0);
+    for release in [with_kernel(0, 'C'), release(1, 'B'), with_kernel(2, 'A')] {
+        listing.insert(release).unwrap();
+    }
+    let mut marks = marks("B good");
+    marks.trials.push(Trial { id: listing.releases()[0].id(), left: 0 }).unwrap();
+    let Ok(Verdict::FallBack { to, .. }) = judge(&listing, &marks, LATEST, TRIES, &mut |_| true) else { panic!() };
+    assert_eq!(to.number, 2);
+}
+
 #[test]
 fn what_somebody_chose_is_booted_and_costs_nothing() {
     for (known, number, want) in [
