@@ -9,7 +9,7 @@ use dock0::output::Existing;
 fn twice_built_it_has_the_same_bytes() -> Result<()> {
     let place = tempfile::tempdir()?;
     let init = boot_tests::init();
-    let initrd = Initrd { init, shell: None, max_size: Some(1_115_000) };
+    let initrd = Initrd { init, shell: None, max_size: Some(1_150_000) };
     let path = place.path().join("initrd.img");
     initrd.write(&path, Existing::Refuse)?;
     let first = std::fs::read(&path)?;
