@@ -33,8 +33,9 @@ fn on_trial(new: &Root) -> Result<Partition> {
     two_releases(new)?.file(&format!("dock0/state/good-{}", id("r1")), b"")
 }
 
+/// What is remembered, but for the list of boots.
 fn state(disk: &DiskFile) -> Result<Vec<String>> {
-    disk.names("/dock0/state")
+    Ok(disk.names("/dock0/state")?.into_iter().filter(|name| name != "boots").collect())
 }
 
 /// Each of these uses its three tries up, and the old release takes its place: for good.
