@@ -42,7 +42,7 @@ bench: disk probe
     @cargo run --quiet -p boot-tests --bin bench
     @cargo run --quiet -p fetch-tests --bin fetch-bench
 
-# Cut the power at every write of a changing boot partition (ten minutes; --short: one; --help for more)
+# Cut the power at every write of a changing boot partition (half an hour; --short: two minutes; --help for more)
 power-cut *ARGS: kernel initrd probe
     @cargo run -q -p power-cut -- {{ARGS}}
 
