@@ -2,6 +2,7 @@
 
 use crate::failure::{Doing, Failure};
 use crate::handover::is_in_memory;
+use crate::kernel_fs::c_string;
 use rustix::mount::{UnmountFlags, unmount};
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -16,10 +17,9 @@ pub enum Anew {
     ReadOnly,
 }
 
-/// The environment variable that says so; the root's init never sees it.
+/// The environment variable that says the latter; the root's init never sees it.
 const VARIABLE: &str = "DOCK0_BOOT";
 const READ_ONLY: &str = "read-only";
-const WHOLE: &str = "again";
 /// The program, as the kernel starts it.
 const INIT: &str = "/init";
 
@@ -40,13 +40,11 @@ pub fn begin(how: Anew) -> Result<Infallible, Failure> {
         // Lazily: what is open is closed by the exec. Worst case: it stays mounted below what is mounted next.
         unmount(target, UnmountFlags::DETACH).unwrap_or_default();
     }
-    let how = match how {
-        Anew::Whole => WHOLE,
-        Anew::ReadOnly => READ_ONLY,
+    let environment = match how {
+        Anew::Whole => vec![],
+        Anew::ReadOnly => vec![c_string(&format!("{VARIABLE}={READ_ONLY}"))],
     };
-    let environment = [crate::kernel_fs::c_string(&format!("{VARIABLE}={how}"))];
-    nix::unistd::execve(&crate::kernel_fs::c_string(INIT), &words, &environment)
-        .doing(|| format!("starting {INIT} again"))
+    nix::unistd::execve(&c_string(INIT), &words, &environment).doing(|| format!("starting {INIT} again"))
 }
 
 /// Where something is mounted but /, what lies on top first.

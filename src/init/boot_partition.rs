@@ -1,13 +1,13 @@
 //! The boot partition: mounting it, reading which releases stand on it, and opening the image that is wanted.
 
 use crate::again;
-use crate::boots::{self, Outcome};
+use crate::boots;
 use crate::config;
 use crate::device::{Content, Device};
-use crate::failure::{Cause, Doing, Failure};
+use crate::failure::{Doing, Failure};
 use crate::image::Image;
 use crate::install::boot::{Looked, look_for_newer};
-use crate::install::read_settings;
+use crate::install::{read_settings, settings_or_default};
 use crate::kernel_fs::{c_string, make_directory};
 use crate::log::{alarm, note, say};
 use crate::places::Places;
@@ -58,14 +58,6 @@ impl BootPartition {
         Disk::open(&self.mounted_on)
     }
 
-    /// Writes down that this boot has come to its end.
-    pub fn write_down_boot(&self) {
-        let written = fs::File::open(&self.mounted_on).and_then(|root| boots::write_down(root, Outcome::HandedOver));
-        if let Err(error) = written {
-            note!("writing this boot down: {}", error.words());
-        }
-    }
-
     /// Whether the newest release is wanted, has no `vm_root` or is not there at all, and the settings say where to get one.
     /// A partition that can boot touches no network.
     pub fn wants_install(&self, listing: &Listing, entry: Entry) -> Result<bool, Failure> {
@@ -80,23 +72,23 @@ impl BootPartition {
 
     /// Looks for a newer release if the settings want that of a boot of the newest one. Whatever goes wrong is said, and the boot goes
     /// on with what is there.
-    pub fn look_for_newer(&self, releases: Box<Listing>, entry: Entry) -> Result<(Box<Listing>, Entry), Failure> {
+    pub fn look_for_newer(&self, releases: Box<Listing>, entry: Entry) -> Result<Box<Listing>, Failure> {
         if entry != Entry::Asked(Selection::Latest) || again::is_read_only() {
-            return Ok((releases, entry));
+            return Ok(releases);
         }
         let disk = self.disk()?;
         let looked = match read_settings(&disk) {
             Ok(settings) if settings.check == Check::Boot => look_for_newer(&disk, &settings),
-            Ok(_) => return Ok((releases, entry)),
+            Ok(_) => return Ok(releases),
             Err(failure) => Err(failure),
         };
         match looked {
-            Ok(Looked::NothingNew) => Ok((releases, entry)),
-            Ok(Looked::Installed) => Ok((self.list()?, entry)),
+            Ok(Looked::NothingNew) => Ok(releases),
+            Ok(Looked::Installed) => self.list(),
             Err(failure) => {
                 alarm!("{failure}: booting what is there");
                 boots::has_met(&failure.to_string());
-                Ok((releases, entry))
+                Ok(releases)
             }
         }
     }
@@ -202,13 +194,7 @@ impl BootPartition {
 
 /// Whether a configuration has to be pushed at every boot. One that is there boots whatever the settings are like.
 fn keeps_none(disk: &Disk) -> bool {
-    match read_settings(disk) {
-        Ok(settings) => settings.config.store == Store::Memory,
-        Err(failure) => {
-            note!("{failure}");
-            false
-        }
-    }
+    settings_or_default(disk).config.store == Store::Memory
 }
 
 /// What is laid over the root, where there is a configuration in this directory.

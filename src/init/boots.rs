@@ -3,15 +3,18 @@
 //! A line of JSON each in `dock0/state/boots`, the newest last.
 
 use crate::admit::system_time;
+use crate::failure::Cause;
 use crate::kexec;
+use crate::log::note;
 use crate::state_file::{self, Hurry};
 use crate::stopwatch;
+use crate::store::Disk;
 use heapless::String as Text;
 use menagerie::{Release, ReleaseId};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The file.
 const FILE: &str = "boots";
@@ -59,16 +62,17 @@ pub enum Outcome {
 }
 
 /// What is known of this boot by now: its release, and what has gone wrong on its way.
-static KNOWN: Mutex<(Option<ReleaseId>, Option<String>)> = Mutex::new((None, None));
+static KNOWN: Mutex<Known> = Mutex::new((None, None));
+type Known = (Option<ReleaseId>, Option<String>);
 
 /// From now on it is this release that boots or fails.
 pub fn boots(release: &Release) {
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(release.id());
+    known().0 = Some(release.id());
 }
 
 /// Something has gone wrong, and the boot goes on, or fails of it.
 pub fn has_met(sentence: &str) {
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(sentence.into());
+    known().1 = Some(sentence.into());
 }
 
 /// Writes down how this boot ends. Where the root takes over nobody waits until that is on the disk.
@@ -88,9 +92,21 @@ pub fn read(boot_partition: impl AsFd) -> io::Result<Vec<Boot>> {
     Ok(all)
 }
 
+/// The same for whoever goes on whatever comes of it, which is said.
+pub fn write_down_or_say(disk: &Disk, outcome: Outcome) {
+    if let Err(error) = disk.directory().and_then(|root| write_down(root, outcome)) {
+        note!("writing this boot down: {}", error.words());
+    }
+}
+
+/// Whole at any moment, whoever has panicked.
+fn known() -> MutexGuard<'static, Known> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn this_boot(outcome: Outcome) -> Boot {
     let (milliseconds, steps) = stopwatch::read();
-    let (release, sentence) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (release, sentence) = known().clone();
     Boot {
         time: system_time().unix(),
         release: release.map(|id| cut(&id.to_string())),

@@ -36,8 +36,11 @@ pub fn is_same_kernel(one: &Release, other: &Release) -> bool {
     })
 }
 
-/// Loads the kernel and the initrd of a release, with this command line. Nothing is started yet.
-pub fn load(disk: &Disk, release: &Release, command_line: &[u8]) -> Result<(), Failure> {
+/// Loads the kernel and the initrd of a release, for a boot of the newest one or of whatever these words choose besides. Nothing is
+/// started yet.
+pub fn load(disk: &Disk, release: &Release, choice: &str) -> Result<(), Failure> {
+    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
+    let line = String::from_utf8_lossy(&wire::cmdline::for_newest(&line)).into_owned() + choice;
     let place = disk.path()?;
     let open = |name: &str| {
         let path = release
@@ -47,8 +50,8 @@ pub fn load(disk: &Disk, release: &Release, command_line: &[u8]) -> Result<(), F
     };
     let kernel =
         open(KERNEL)?.ok_or_else(|| Failure::new(format!("release {} has no kernel of its own", release.number)))?;
-    let line = c_string(&String::from_utf8_lossy(command_line));
-    sys::load_kernel(&kernel, open(INITRD)?.as_ref(), &line).doing(|| format!("loading the kernel of {release}"))
+    sys::load_kernel(&kernel, open(INITRD)?.as_ref(), &c_string(&line))
+        .doing(|| format!("loading the kernel of {release}"))
 }
 
 /// Starts what was loaded. The disk is written out and made read-only before: nobody else does that. Returns if the kernel refuses.

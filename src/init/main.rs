@@ -5,9 +5,12 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::exit)]
 
 use init::boot_partition::BootPartition;
+use init::boots::{self, Outcome};
 use init::failure::Failure;
+use init::image::Image;
+use init::places::Places;
 use init::role::Role;
-use init::trial::{self, Debt};
+use init::trial::{self, Debt, Taken};
 use init::{
     command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
     scratch, shell, stopwatch,
@@ -64,17 +67,9 @@ fn boot() -> Result<Infallible, Failure> {
         orders::hold_drill(drill)?;
     }
 
-    let mut debt = Debt::NONE;
-    let image = match &orders.rootfspath {
-        Some(path) => partition.image_at(path)?,
-        None => {
-            let releases = partition.list()?;
-            let started = trial::started(&releases, orders.entry());
-            let (releases, entry) = install_or_look(&partition, releases, orders.entry())?;
-            let taken = trial::choose(&partition.disk()?, releases, entry, started.as_ref())?;
-            debt = taken.debt;
-            partition.image_of(&taken.listing, taken.release, &places)?
-        }
+    let (image, debt) = match &orders.rootfspath {
+        Some(path) => (partition.image_at(path)?, Debt::NONE),
+        None => image_of_release(&partition, orders.entry(), &places)?,
     };
     stopwatch::lap("release");
 
@@ -100,13 +95,23 @@ fn boot() -> Result<Infallible, Failure> {
     stopwatch::lap("overlay");
 
     handover::check_init(&places.new_root, &orders.init)?;
-    trial::settle(&partition.disk()?, &debt);
+    let records = partition.disk()?;
+    trial::settle(&records, &debt);
     handover::switch_root(&places)?;
     stopwatch::lap("switch");
 
     stopwatch::report(&orders.init);
-    partition.write_down_boot();
+    boots::write_down_or_say(&records, Outcome::HandedOver);
     handover::exec(&orders.init)
+}
+
+/// The image of the release that is booted, which has proved itself or is on trial; and what the boot owes for that.
+fn image_of_release(partition: &BootPartition, entry: Entry, places: &Places) -> Result<(Image, Debt), Failure> {
+    let releases = partition.list()?;
+    let started = trial::started(&releases, entry);
+    let (releases, entry) = install_or_look(partition, releases, entry)?;
+    let Taken { listing, release, debt } = trial::choose(&partition.disk()?, releases, entry, started.as_ref())?;
+    Ok((partition.image_of(&listing, release, places)?, debt))
 }
 
 /// What can be booted, and which of it shall be. Where the newest release has nothing to boot, and the settings say where to
@@ -117,7 +122,7 @@ fn install_or_look(
     entry: Entry,
 ) -> Result<(Box<Listing>, Entry), Failure> {
     let installed = match partition.wants_install(&releases, entry) {
-        Ok(false) => return partition.look_for_newer(releases, entry),
+        Ok(false) => return Ok((partition.look_for_newer(releases, entry)?, entry)),
         Ok(true) => partition.disk().and_then(|disk| install::boot::over_the_network(&disk)),
         Err(failure) => Err(failure),
     };

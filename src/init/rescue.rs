@@ -72,9 +72,12 @@ fn debt() -> MutexGuard<'static, Option<(Disk, Try)>> {
 /// Whether the watch over the boot waits: something is under way that takes its time, and has deadlines of its own.
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// Holds the watch over the boot, or lets it begin anew.
-pub fn hold_watch(held: bool) {
-    HELD.store(held, Ordering::Relaxed);
+/// Does something while the watch over the boot is held; it begins anew then.
+pub fn without_watch<T>(work: impl FnOnce() -> T) -> T {
+    HELD.store(true, Ordering::Relaxed);
+    let done = work();
+    HELD.store(false, Ordering::Relaxed);
+    done
 }
 
 /// Rescues the boot if it is not over after so many seconds: a disk that does not answer holds up whoever asks it.

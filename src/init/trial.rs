@@ -4,12 +4,12 @@
 //! boot partition that has become read-only boots what it holds.
 
 use crate::boots::{self, Outcome};
-use crate::failure::{Cause, Doing, Failure};
-use crate::install::read_settings;
+use crate::failure::Failure;
+use crate::install::settings_or_default;
 use crate::log::{alarm, note, say};
 use crate::store::change::{self, Change, Consent};
 use crate::store::supply::Local;
-use crate::store::{Disk, Lock, loader, survey, trials};
+use crate::store::{Disk, loader, survey, trials};
 use crate::{kexec, rescue, watchdog};
 use menagerie::state::{Marks, Trial};
 use menagerie::trial::{Cost, Why, judge};
@@ -81,12 +81,12 @@ pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, started: Option<
         Verdict::FallBack { from, to, why } => {
             say_way_back(from, to, why);
             let (bad, to) = (Some(from.id()), to.clone());
-            return go_back(disk, listing, bad, &to, started);
+            return Way { disk, started, tries }.go_back(listing, bad, &to);
         }
         Verdict::BeginAnew(release) => {
             let release = release.clone();
             alarm!("no release is left that is good, or not bad: release {} ({release}) begins anew", release.id());
-            let (listing, release) = move_to(disk, listing, None, &release, started)?;
+            let (listing, release) = Way { disk, started, tries }.move_to(listing, None, &release)?;
             return Ok(Taken { listing, release, debt: Debt { spends: None, starts: Some(None) } });
         }
     };
@@ -112,17 +112,41 @@ fn say_way_back(from: &Release, to: &Release, why: Why) {
     rescue::go_on(&failure, &format!("falling back to release {} ({to})", to.id()));
 }
 
-fn go_back(
-    disk: &Disk,
-    listing: Box<Listing>,
-    bad: Option<ReleaseId>,
-    to: &Release,
-    started: Option<&Release>,
-) -> Result<Taken, Failure> {
-    match move_to(disk, listing, bad, to, started)? {
-        // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
-        (listing, Selection::Latest) => choose(disk, listing, Entry::Asked(Selection::Latest), started),
-        (listing, release) => Ok(Taken { listing, release, debt: Debt::NONE }),
+/// What a way from one release to another depends on.
+struct Way<'w> {
+    disk: &'w Disk,
+    /// See [`started`].
+    started: Option<&'w Release>,
+    /// How many tries a release has.
+    tries: u8,
+}
+
+impl Way<'_> {
+    fn go_back(&self, listing: Box<Listing>, bad: Option<ReleaseId>, to: &Release) -> Result<Taken, Failure> {
+        match self.move_to(listing, bad, to)? {
+            // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
+            (listing, Selection::Latest) => choose(self.disk, listing, Entry::Asked(Selection::Latest), self.started),
+            (listing, release) => Ok(Taken { listing, release, debt: Debt::NONE }),
+        }
+    }
+
+    /// Lets a release take the first place, and starts its kernel if another one runs. Where the releases cannot be changed it is
+    /// booted from where it stands.
+    fn move_to(
+        &self,
+        listing: Box<Listing>,
+        bad: Option<ReleaseId>,
+        to: &Release,
+    ) -> Result<(Box<Listing>, Selection), Failure> {
+        let turned = turn(self.disk, bad, to.id(), self.tries);
+        if let Err(failure) = &turned {
+            alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
+        }
+        run_own_kernel(self.disk, to, turned.is_ok(), self.started);
+        match turned {
+            Ok(()) => Ok((survey::listing(self.disk, &Layout::default())?.0, Selection::Latest)),
+            Err(_) => Ok((listing, Selection::Number(to.number))),
+        }
     }
 }
 
@@ -137,47 +161,19 @@ struct Terms {
 fn terms(disk: &Disk, listing: &Listing, marks: &Marks) -> Terms {
     let newest = listing.latest.and_then(|number| listing.release(number));
     let settings = match newest {
-        Some(newest) if !marks.is_good(newest.id()) => read_settings(disk).unwrap_or_else(|failure| {
-            note!("{failure}");
-            Settings::default()
-        }),
+        Some(newest) if !marks.is_good(newest.id()) => settings_or_default(disk),
         _ => Settings::default(),
     };
     let watchdog = Duration::from_secs(settings.watchdog.into());
     Terms { tries: settings.tries, watchdog: (!watchdog.is_zero()).then_some(watchdog) }
 }
 
-/// Lets a release take the first place, and starts its kernel if another one runs. Where the releases cannot be changed it is booted
-/// from where it stands.
-fn move_to(
-    disk: &Disk,
-    listing: Box<Listing>,
-    bad: Option<ReleaseId>,
-    to: &Release,
-    started: Option<&Release>,
-) -> Result<(Box<Listing>, Selection), Failure> {
-    let turned = turn(disk, bad, to.id());
-    if let Err(failure) = &turned {
-        alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
-    }
-    run_own_kernel(disk, to, turned.is_ok(), started);
-    match turned {
-        Ok(()) => Ok((survey::listing(disk, &Layout::default())?.0, Selection::Latest)),
-        Err(_) => Ok((listing, Selection::Number(to.number))),
-    }
-}
-
-/// Marks a release bad, if one is named, and lets another one take the first place.
-pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId) -> Result<(), Failure> {
-    if !disk.lock(Lock::ToChange)? {
-        return Err(Failure::new("falling back: somebody else is changing the boot partition"));
-    }
+/// Marks a release bad, if one is named, and lets another one take the first place, where it has so many tries if it needs them.
+pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId, tries: u8) -> Result<(), Failure> {
+    disk.claim_for("falling back")?;
     let none = |_: &menagerie::Artifact| -> io::Result<_> { Err(io::ErrorKind::NotFound.into()) };
     let (layout, supply) = (Layout::default(), Local(&none));
-    let policy = Policy {
-        tries: read_settings(disk).map_or(Policy::default().tries, |settings| settings.tries),
-        ..Policy::default()
-    };
+    let policy = Policy { tries, ..Policy::default() };
     let terms = change::Terms { layout: &layout, policy, running: None, supply: &supply };
     let made = change::make(disk, &terms, &Change::FallBack(bad, to), &mut |_, _, _| Consent::Given, &mut |_| {});
     match made {
@@ -204,17 +200,11 @@ fn run_own_kernel(disk: &Disk, release: &Release, is_newest: bool, started: Opti
 }
 
 fn start_kernel(disk: &Disk, to: &Release, is_newest: bool) -> Result<Infallible, Failure> {
-    let line = std::fs::read("/proc/cmdline").doing(|| "reading /proc/cmdline".into())?;
-    let mut line = wire::cmdline::for_newest(&line).to_vec();
-    if !is_newest {
-        line.extend_from_slice(format!(" dock0.release={}", to.number).as_bytes());
-    }
-    kexec::load(disk, to, &line)?;
+    let choice = if is_newest { String::new() } else { format!(" dock0.release={}", to.number) };
+    kexec::load(disk, to, &choice)?;
     say!("starting the kernel of release {} ({to})", to.id());
     boots::boots(to);
-    if let Err(error) = disk.directory().and_then(|root| boots::write_down(root, Outcome::AnotherKernel)) {
-        note!("writing this boot down: {}", error.words());
-    }
+    boots::write_down_or_say(disk, Outcome::AnotherKernel);
     kexec::start(disk)
 }
 

@@ -149,6 +149,11 @@ impl Marks {
         self.trials.iter().filter(|trial| trial.id == id).min_by_key(|trial| trial.left).copied()
     }
 
+    /// How many tries it has left of so many that it had at first.
+    pub fn tries_left(&self, id: ReleaseId, tries: u8) -> u8 {
+        self.trial(id).map_or(tries, |trial| trial.left.min(tries))
+    }
+
     /// Whether it must not be pruned, wherever it stands.
     pub fn protect(&self, id: ReleaseId) -> bool {
         self.more || self.running == Some(id) || self.is_pinned(id)

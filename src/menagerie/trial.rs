@@ -78,14 +78,14 @@ pub fn judge<'l>(
     let (started, newest) = match entry {
         _ if listing.releases().is_empty() => return Err(Impossible::NoReleases),
         Entry::Asked(Selection::Number(number)) => return named(number).map(Verdict::Boot),
-        Entry::Asked(Selection::Latest) => (newest()?, newest()?),
+        Entry::Asked(Selection::Latest) => newest().map(|newest| (newest, newest))?,
         Entry::Instead(number) => (named(number)?, newest().or_else(|_| named(number))?),
     };
     let id = newest.id();
     if marks.is_good(id) || tries == 0 {
         return Ok(Verdict::Boot(started));
     }
-    let left = marks.trial(id).map_or(tries, |trial| trial.left.min(tries));
+    let left = marks.tries_left(id, tries);
     let why = match entry {
         _ if marks.is_bad(id) => Why::Bad,
         Entry::Instead(number) if number != newest.number => Why::NeverStarted,

@@ -1,4 +1,4 @@
-//! What is printed of an inventory: the predecessor's list of releases, the state, and both as JSON.
+//! What is printed of an inventory and of the last boots: the predecessor's list of releases, the state, and all of it as JSON.
 
 use super::words::{Form, Options};
 use super::{change, say};
@@ -182,7 +182,7 @@ pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(
 fn tries_left(inventory: &Inventory, release: &Release, tries: u8) -> Option<(u8, u8)> {
     let (id, marks) = (release.id(), &inventory.marks);
     let counted = tries > 0 && !marks.is_good(id) && !marks.is_bad(id);
-    counted.then(|| (marks.trial(id).map_or(tries, |trial| trial.left.min(tries)), tries))
+    counted.then(|| (marks.tries_left(id, tries), tries))
 }
 
 /// Prints the last boots, the newest last.

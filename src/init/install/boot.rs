@@ -4,20 +4,15 @@
 use super::{How, Offer, believe, ca, install, read_settings, set_clock};
 use crate::admit::Admitted;
 use crate::failure::Failure;
-use crate::fetch::job::Patience;
-use crate::fetch::show::On;
 use crate::log::{note, say};
-use crate::net::parent::{Network, wanted_here};
+use crate::net::parent::{Network, UP_WITHIN, wanted_here};
 use crate::rescue;
-use crate::store::{Disk, Lock, survey};
-use menagerie::{Layout, Policy, ReleaseId};
+use crate::store::{Disk, survey};
+use menagerie::{Layout, ReleaseId};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use wire::network::Names;
 use wire::settings::Settings;
-
-/// How long the network may take to come up before the boot is rescued, which tries again.
-const NETWORK: Duration = Duration::from_secs(120);
 
 /// What a look for a newer release came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +74,7 @@ fn with_network(
     work: &mut dyn FnMut(&Offer, &How) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // Each part of it has a deadline of its own, and a large root takes its time.
-    rescue::hold_watch(true);
-    let done = try_with_network(disk, settings, until, work);
-    rescue::hold_watch(false);
-    done
+    rescue::without_watch(|| try_with_network(disk, settings, until, work))
 }
 
 fn try_with_network(
@@ -91,9 +83,7 @@ fn try_with_network(
     until: Option<Instant>,
     work: &mut dyn FnMut(&Offer, &How) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    if !disk.lock(Lock::ToChange)? {
-        return Err(Failure::new("installing: somebody else is changing the boot partition"));
-    }
+    disk.claim_for("installing")?;
     let url = settings.manifest.url.as_deref().ok_or_else(|| Failure::new("the settings name no manifest"))?;
     let tell = |line: &str| say!("{line}");
     set_clock(disk, &tell)?;
@@ -101,9 +91,8 @@ fn try_with_network(
     if is_numeric(url) {
         wanted.names = Names::Unneeded;
     }
-    let (policy, patience) = (Policy::default(), Patience::default());
-    let how = How { settings, policy, running: None, patience, until, on: On::Log, say: &tell };
-    let network = Network::bring_up(&wanted, "/", how.at_most(NETWORK))?;
+    let how = How { until, ..How::in_a_boot(settings, &tell) };
+    let network = Network::bring_up(&wanted, "/", how.at_most(UP_WITHIN))?;
     let done = ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &how)).and_then(|offer| work(&offer, &how));
     if let Err(failure) = network.take_down() {
         // Worst case: the root finds an interface that is up and has an address.

@@ -15,6 +15,7 @@ use crate::admit::{self, Admitted, Times};
 use crate::failure::{Doing, Failure};
 use crate::fetch::job::Patience;
 use crate::fetch::show::On;
+use crate::log::note;
 use crate::store::apply::Event;
 use crate::store::change::{Change, Consent, Given, Origin, Terms, Unmade, make};
 use crate::store::survey::Remarks;
@@ -47,6 +48,14 @@ pub fn read_settings(disk: &Disk) -> Result<Settings, Failure> {
         }
     };
     settings::parse(&json).map_err(|bad| Failure::new(bad.to_string()))
+}
+
+/// The same for whoever goes on without them: what is wrong with them is said, and everything is as it is by itself.
+pub fn settings_or_default(disk: &Disk) -> Settings {
+    read_settings(disk).unwrap_or_else(|failure| {
+        note!("{failure}");
+        Settings::default()
+    })
 }
 
 /// When this program was built: the clock cannot be behind that. Seconds since 1970, from the recipe that builds it.
@@ -86,7 +95,13 @@ pub struct How<'h> {
     pub say: &'h dyn Fn(&str),
 }
 
-impl How<'_> {
+impl<'h> How<'h> {
+    /// As PID 1 does it.
+    pub fn in_a_boot(settings: &'h Settings, say: &'h dyn Fn(&str)) -> How<'h> {
+        let (policy, patience) = (Policy::default(), Patience::default());
+        How { settings, policy, running: None, patience, until: None, on: On::Log, say }
+    }
+
     /// How long something may take that must never take longer than this.
     fn at_most(&self, longest: Duration) -> Duration {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use wire::network_report::{Facts, LONGEST_LINE, Report, Sentence};
 use wire::settings::Settings;
 
+/// How long the network may take to come up, for whoever begins anew then.
+pub const UP_WITHIN: Duration = Duration::from_secs(120);
 /// How long the child may take to put everything back; it takes a tenth of a second.
 const TAKE_DOWN: Duration = Duration::from_secs(5);
 /// How often it is looked whether the child has ended.

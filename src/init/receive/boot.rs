@@ -10,7 +10,7 @@ use crate::config;
 use crate::failure::Failure;
 use crate::install::{read_settings, set_clock};
 use crate::log::{note, say};
-use crate::net::parent::{Network, wanted_here};
+use crate::net::parent::{Network, UP_WITHIN, wanted_here};
 use crate::rescue;
 use crate::store::Disk;
 use menagerie::ReleaseId;
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 use wire::network::Names;
 use wire::settings::Settings;
 
-/// How long the network may take to come up before it is begun anew.
-const NETWORK: Duration = Duration::from_secs(120);
 /// The pause before it all begins anew, after the first failure and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -42,10 +40,7 @@ pub struct Wait<'w> {
 /// stays reachable.
 pub fn wait_for_config(wait: &Wait) -> Result<bool, Failure> {
     // It takes as long as it takes.
-    rescue::hold_watch(true);
-    let waited = try_to_wait(wait);
-    rescue::hold_watch(false);
-    waited
+    rescue::without_watch(|| try_to_wait(wait))
 }
 
 fn try_to_wait(wait: &Wait) -> Result<bool, Failure> {
@@ -74,21 +69,30 @@ fn try_to_wait(wait: &Wait) -> Result<bool, Failure> {
 }
 
 fn wait_once(wait: &Wait, settings: &Settings, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {
-    let left = until.map_or(NETWORK, |until| until.saturating_duration_since(Instant::now()).min(NETWORK));
-    let mut wanted = wanted_here(settings)?;
-    // Nobody is asked for by name before a manifest is pushed.
-    wanted.names = Names::Unneeded;
-    let network = Network::bring_up(&wanted, "/", left)?;
+    let left = until.map_or(UP_WITHIN, |until| until.saturating_duration_since(Instant::now()).min(UP_WITHIN));
     let say = |line: &str| say!("{line}");
     let Wait { boot, store, id, .. } = *wait;
-    let (store, network, purpose) = (Some(store), Some(network), Purpose::Configuration);
-    let mut office = VmOffice { boot, store, purpose, settings, running: id, network, offer: None, say: &say };
-    let ended = listen(wait, &mut office, identity, until);
+    let (store, purpose) = (Some(store), Purpose::Configuration);
+    let office = VmOffice { boot, store, purpose, settings, running: id, network: None, offer: None, say: &say };
+    while_reachable(office, left, |office| listen(wait, office, identity, until))
+}
+
+/// Does something while the network is up, for which it has so long.
+pub fn while_reachable<T>(
+    mut office: VmOffice,
+    patience: Duration,
+    work: impl FnOnce(&mut VmOffice) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut wanted = wanted_here(office.settings)?;
+    // Nobody is asked for by name before a manifest is pushed; and who can be reached by number alone is reached.
+    wanted.names = Names::Unneeded;
+    office.network = Some(Network::bring_up(&wanted, "/", patience)?);
+    let done = work(&mut office);
     if let Some(Err(failure)) = office.network.take().map(Network::take_down) {
         // Worst case: the root finds an interface that is up and has an address.
         note!("{failure}");
     }
-    ended
+    done
 }
 
 fn listen(wait: &Wait, office: &mut VmOffice, identity: &Identity, until: Option<Instant>) -> Result<Ended, Failure> {

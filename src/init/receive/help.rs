@@ -1,26 +1,20 @@
 //! PID 1's call for help where nothing can be booted: it says why to whoever asks, takes a release or a configuration from an operator,
 //! and tries to fetch the release itself meanwhile.
 
-use super::boot::introduce;
+use super::boot::{introduce, while_reachable};
 use super::identity::{self, Identity};
 use super::office::VmOffice;
 use super::parent::Receiver;
 use super::reception::{Ended, Purpose, receive};
 use crate::failure::Failure;
-use crate::fetch::job::Patience;
-use crate::fetch::show::On;
-use crate::install::{How, Offer, ca, install, read_settings, set_clock};
+use crate::install::{How, Offer, ca, install, set_clock, settings_or_default};
 use crate::log::{note, say};
-use crate::net::parent::{Network, wanted_here};
-use crate::store::{Disk, Lock};
-use menagerie::Policy;
+use crate::net::parent::UP_WITHIN;
+use crate::store::Disk;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use wire::network::Names;
 use wire::settings::{Settings, Store};
 
-/// How long the network may take to come up before it is begun anew.
-const NETWORK: Duration = Duration::from_secs(120);
 /// The pause before an attempt to fetch, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
 /// How long the attempt may take whoever offers releases to answer; operators wait meanwhile.
@@ -39,12 +33,12 @@ pub enum Help {
 
 /// Whether there is anybody to be called: operators, or somebody who offers releases.
 pub fn can_be_called(disk: &Disk) -> bool {
-    identity::operators_are_known(disk).unwrap_or(false) || settings_of(disk).manifest.url.is_some()
+    identity::operators_are_known(disk).unwrap_or(false) || settings_or_default(disk).manifest.url.is_some()
 }
 
 /// Calls, and waits for this long after somebody who may help has asked for something last.
 pub fn call(disk: &Disk, patience: Duration) -> Result<Help, Failure> {
-    let (settings, identity) = (settings_of(disk), identity::find_or_make(disk)?);
+    let (settings, identity) = (settings_or_default(disk), identity::find_or_make(disk)?);
     set_clock(disk, &|line| say!("{line}"))?;
     let mut until = Instant::now() + patience;
     let mut fetching = Fetching { next: Instant::now() + PAUSE.0, pause: PAUSE.0 };
@@ -75,20 +69,10 @@ fn call_once(
     until: &mut Instant,
     fetching: &mut Fetching,
 ) -> Result<Help, Failure> {
-    let mut wanted = wanted_here(settings)?;
-    // Who can be reached by number alone can be helped, too.
-    wanted.names = Names::Unneeded;
-    let network = Network::bring_up(&wanted, "/", NETWORK)?;
     let say = |line: &str| say!("{line}");
-    let (store, network) = ((settings.config.store == Store::Disk).then_some(disk), Some(network));
-    let (boot, purpose) = (disk, Purpose::Help);
-    let mut office = VmOffice { boot, store, purpose, settings, running: None, network, offer: None, say: &say };
-    let help = listen(&mut office, identity, patience, until, fetching);
-    if let Some(Err(failure)) = office.network.take().map(Network::take_down) {
-        // Worst case: the next boot finds an interface that is up.
-        note!("{failure}");
-    }
-    help
+    let (boot, store, purpose) = (disk, (settings.config.store == Store::Disk).then_some(disk), Purpose::Help);
+    let office = VmOffice { boot, store, purpose, settings, running: None, network: None, offer: None, say: &say };
+    while_reachable(office, UP_WITHIN, |office| listen(office, identity, patience, until, fetching))
 }
 
 fn listen(
@@ -142,19 +126,9 @@ fn try_to_fetch(office: &VmOffice, receiver: &mut Receiver, fetching: &mut Fetch
 fn fetch(office: &VmOffice, url: &str) -> Result<(), Failure> {
     // A lock of its own: the office takes it for what is pushed.
     let disk = office.boot.again()?;
-    if !disk.lock(Lock::ToChange)? {
-        return Err(Failure::new("installing: somebody else is changing the boot partition"));
-    }
-    let (policy, patience, until) = (Policy::default(), Patience::default(), Some(Instant::now() + ANSWER));
-    let how = How { settings: office.settings, policy, running: None, patience, until, on: On::Log, say: office.say };
+    disk.claim_for("installing")?;
+    let until = Some(Instant::now() + ANSWER);
+    let how = How { until, ..How::in_a_boot(office.settings, office.say) };
     let offer = Offer::fetch(url, ca(&disk)?.as_deref(), &how)?;
     install(&disk, &offer, &How { until: None, ..how }).map(|id| say!("installed release {id}"))
-}
-
-/// Settings that nobody can read are as good as none: somebody who can help may still be reached.
-fn settings_of(disk: &Disk) -> Settings {
-    read_settings(disk).unwrap_or_else(|failure| {
-        note!("{failure}");
-        Settings::default()
-    })
 }

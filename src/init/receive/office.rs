@@ -3,12 +3,10 @@
 use super::reception::{Office, Purpose};
 use crate::config::{self, Stored, THIS_PROGRAM, Undone};
 use crate::failure::Failure;
-use crate::fetch::job::Patience;
-use crate::fetch::show::On;
 use crate::install::{How, Offer, believe, install};
 use crate::net::parent::Network;
 use crate::store::Disk;
-use menagerie::{Policy, ReleaseId};
+use menagerie::ReleaseId;
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::Path;
@@ -65,16 +63,7 @@ impl Office for VmOffice<'_> {
             (self.say)(line);
             (tell.borrow_mut())(line);
         };
-        let (policy, patience) = (Policy::default(), Patience::default());
-        let how = How {
-            settings: self.settings,
-            policy,
-            running: self.running,
-            patience,
-            until: None,
-            on: On::Log,
-            say: &say,
-        };
+        let how = How { running: self.running, ..How::in_a_boot(self.settings, &say) };
         install(self.boot, &offer, &how).map(|id| (self.say)(&format!("installed release {id}")))
     }
 

@@ -67,6 +67,14 @@ impl Disk {
         Ok(Disk { root, shown: self.shown.clone() })
     }
 
+    /// The same for PID 1, which says what it was doing.
+    pub fn claim_for(&self, doing: &str) -> std::result::Result<(), Failure> {
+        match self.lock(Lock::ToChange)? {
+            true => Ok(()),
+            false => Err(Failure::new(format!("{doing}: somebody else is changing the boot partition"))),
+        }
+    }
+
     /// The device that it lies on, as stat(2) has it.
     pub fn device(&self) -> std::result::Result<u64, Failure> {
         fs::fstat(&self.root).map(|stat| stat.st_dev).doing(|| format!("looking at {}", self.shown))

@@ -66,7 +66,7 @@ pub fn spend(boot: &Path) -> Result<()> {
         return Ok(());
     }
     let before = marks.trial(newest);
-    let left = before.map_or(TRIES, |trial| trial.left).saturating_sub(1);
+    let left = marks.tries_left(newest, TRIES).saturating_sub(1);
     trials::spend(&disk, before, Trial { id: newest, left }).map_err(as_error)?;
     loader::set(&disk, Some(TRIES)).map_err(as_error)
 }
@@ -81,7 +81,7 @@ pub fn fall_back(boot: &Path) -> Result<()> {
     let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
     let (inventory, _) = survey::inventory(&disk, &Layout::default(), None);
     let good = inventory.last_good().context("no release is good")?;
-    trial::turn(&disk, Some(newest(&disk)?), good).map_err(as_error)
+    trial::turn(&disk, Some(newest(&disk)?), good, TRIES).map_err(as_error)
 }
 
 fn newest(disk: &Disk) -> Result<ReleaseId> {
