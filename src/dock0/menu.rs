@@ -6,7 +6,8 @@
 //!
 //! While the newest release is on trial both count how often they start it, each in a file of its own ([`wire::grubenv`]), and
 //! then start the one before it. PID 1 sets the count back, so that it falls only where a kernel never comes that far. A release
-//! that a boot loader started in the place of the newest is told so: `dock0.fallback`.
+//! that a boot loader starts in the place of the newest has an entry of its own for that, which tells it so: `dock0.fallback`. What
+//! somebody picks from the menu is not counted, unless it is the newest.
 
 use anyhow::{Result, bail};
 use menagerie::state::MAX_TRIES;
@@ -58,24 +59,27 @@ impl Menu {
     /// file, where `-f` would take a link to nowhere for one.
     pub fn grub_cfg(&self) -> String {
         let Menu { timeout, .. } = self;
+        let start_again = ARCHIVES + 1;
+        let (first, last) = (start_again + 1, start_again + ARCHIVES);
         let settings = format!(
             "terminal_input serial\n\
              terminal_output serial\n\
              set timeout={timeout}\n\
              set default=0\n\
-             set fallback=\"{}\"\n",
-            numbers(1..=ARCHIVES + 1)
+             set fallback=\"{} {start_again}\"\n\
+             load_env {VARIABLE}\n\
+             if [ \"${VARIABLE}\" = 0 ]; then\n  \
+             echo \"dock0: the latest release was started as often as it may be, and never came up\"\n  \
+             set default={first}\n\
+             fi\n{}",
+            numbers(first..=last),
+            counting()
         );
-        let entry = |Entry { number, title, directory, line }| {
-            // Where the newest one cannot be loaded, GRUB goes on with the others, which learn of it.
-            let (mark, line) = match number {
-                0 => (format!("set {FALLBACK}={FALLBACK_WORD}\n  "), line),
-                _ => (String::new(), format!("{line} ${FALLBACK}")),
-            };
+        let entry = |title: &str, directory: &str, line: &str, then: &str| {
             format!(
                 "menuentry \"{title}\" {{\n  \
-                 {mark}if [ -s /{directory}/kernel -a -s /{directory}/initrd ]; then\n    \
-                 linux /{directory}/kernel {line}\n    \
+                 if [ -s /{directory}/kernel -a -s /{directory}/initrd ]; then\n    \
+                 {then}linux /{directory}/kernel {line}\n    \
                  initrd /{directory}/initrd\n  \
                  else\n    \
                  echo \"dock0: {directory} has no kernel or no initrd, trying the next\"\n  \
@@ -83,11 +87,11 @@ impl Menu {
                  }}\n"
             )
         };
-        self.head()
-            + &settings
-            + &counting()
-            + &self.entries(entry)
-            + "menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n"
+        let plain = self.entries(|Entry { number, title, directory, line }| {
+            entry(&title, &directory, &line, if number == 0 { COUNT } else { "" })
+        });
+        let instead = self.entries_instead(|title, directory, line| entry(title, directory, line, ""));
+        self.head() + &settings + &plain + "menuentry \"start again\" {\n  sleep 5\n  reboot\n}\n" + &instead
     }
 
     /// `boot/grub/menu.lst`
@@ -109,12 +113,9 @@ impl Menu {
             let title = format!("latest release, on trial: start {} of {}", number - first + 1, LEGACY_ENTRIES.len());
             entry(&title, "latest", &self.command_line("latest"), &format!("savedefault {}\n", number + 1))
         });
-        let instead = (1..=ARCHIVES).map(|number| {
-            let (title, directory) = (format!("release {number}, since the latest did not start"), archive(number));
-            entry(&title, &directory, &self.fallback_line(number), "")
-        });
-        let rest: String = trials.chain(instead).collect();
-        self.head() + &settings + &plain + "\ntitle start again\nreboot\n" + &rest
+        let instead = self.entries_instead(|title, directory, line| entry(title, directory, line, ""));
+        let trials: String = trials.collect();
+        self.head() + &settings + &plain + "\ntitle start again\nreboot\n" + &trials + &instead
     }
 
     /// What both GRUBs write alike.
@@ -136,6 +137,15 @@ impl Menu {
             line: self.command_line(&number.to_string()),
         });
         std::iter::once(latest).chain(archives).map(write).collect()
+    }
+
+    /// The entries of which nobody picks one: by title, directory and line, as `write` has them.
+    fn entries_instead(&self, write: impl Fn(&str, &str, &str) -> String) -> String {
+        let one = |number| {
+            let title = format!("release {number}, since the latest did not start");
+            write(&title, &archive(number), &self.fallback_line(number))
+        };
+        (1..=ARCHIVES).map(one).collect()
     }
 
     fn fallback_line(&self, number: u32) -> String {
@@ -162,25 +172,19 @@ struct Entry {
     line: String,
 }
 
-/// GRUB 2's name for what an entry learns if it is started in the place of the newest release, and that.
-const FALLBACK: &str = "dock0_fallback";
+/// What an entry learns that is started in the place of the newest release.
 const FALLBACK_WORD: &str = "dock0.fallback";
 
-/// What GRUB 2 counts before it shows its menu. It cannot calculate: each number has its line.
+/// What GRUB 2 calls before it starts the newest release.
+const COUNT: &str = "dock0_count\n    ";
+
+/// How GRUB 2 counts, which cannot calculate: each number has its line.
 fn counting() -> String {
     let lines = (1..=MAX_TRIES).map(|tries| {
-        let less = tries - 1;
-        format!("elif [ \"${VARIABLE}\" = {tries} ]; then\n  set {VARIABLE}={less}\n  save_env {VARIABLE}\n")
+        let (word, less) = (if tries == 1 { "if" } else { "elif" }, tries - 1);
+        format!("  {word} [ \"${VARIABLE}\" = {tries} ]; then\n    set {VARIABLE}={less}\n    save_env {VARIABLE}\n")
     });
-    format!(
-        "load_env {VARIABLE}\n\
-         if [ \"${VARIABLE}\" = 0 ]; then\n  \
-         echo \"dock0: the latest release was started as often as it may be, and never came up\"\n  \
-         set default=1\n  \
-         set {FALLBACK}={FALLBACK_WORD}\n\
-         {}fi\n",
-        lines.collect::<String>()
-    )
+    format!("function dock0_count {{\n{}  fi\n}}\n", lines.collect::<String>())
 }
 
 fn archive(number: u32) -> String {
@@ -204,15 +208,16 @@ mod tests {
                  panic=10 watchdog.stop_on_reboot=0"
             )
         };
-        for (text, fallback, kernel, timeout, last) in [
-            (menu.grub_cfg(), "set fallback=\"1 2 3 4 5 6\"\n", "linux", "set timeout=7\n", " $dock0_fallback\n"),
-            (menu.menu_lst(), "fallback 10 11 12 13 14 6\n", "kernel", "timeout 7\n", "\n"),
+        for (text, fallback, kernel, timeout) in [
+            (menu.grub_cfg(), "set fallback=\"7 8 9 10 11 6\"\n", "linux", "set timeout=7\n"),
+            (menu.menu_lst(), "fallback 10 11 12 13 14 6\n", "kernel", "timeout 7\n"),
         ] {
             assert!(text.contains(fallback) && text.contains(timeout), "{text}");
             assert!(text.contains(&format!("{kernel} /latest/kernel {}\n", line("latest"))), "{text}");
-            assert!(text.contains(&format!("{kernel} /releases/5/kernel {}{last}", line("5"))), "{text}");
+            assert!(text.contains(&format!("{kernel} /releases/5/kernel {}\n", line("5"))), "{text}");
+            assert!(text.contains(&format!("{kernel} /releases/5/kernel {} dock0.fallback\n", line("5"))), "{text}");
         }
-        assert_eq!(menu.grub_cfg().matches("initrd /").count(), 6);
+        assert_eq!(menu.grub_cfg().matches("initrd /").count(), 11);
     }
 
     /// What they do with it boots try out.
@@ -221,11 +226,18 @@ mod tests {
         let text = Menu::default().grub_cfg();
         for tries in 1..=9 {
             let less = tries - 1;
-            let counts =
-                format!("[ \"$dock0_tries\" = {tries} ]; then\n  set dock0_tries={less}\n  save_env dock0_tries\n");
+            let counts = format!(
+                "if [ \"$dock0_tries\" = {tries} ]; then\n    set dock0_tries={less}\n    save_env dock0_tries\n"
+            );
             assert!(text.contains(&counts), "{text}");
         }
         assert!(text.contains("if [ \"$dock0_tries\" = 0 ]; then\n"), "{text}");
+        let entries: Vec<&str> = text.split("\nmenuentry ").skip(1).collect();
+        assert_eq!(entries.len(), 12);
+        for (number, entry) in entries.iter().enumerate() {
+            assert_eq!(entry.contains("dock0_count"), number == 0, "only what starts the latest counts: {entry}");
+            assert_eq!(entry.contains("dock0.fallback"), number > 6, "{entry}");
+        }
         let entries = Menu::default().menu_lst();
         let entries: Vec<&str> = entries.split("\ntitle ").skip(1).collect();
         assert_eq!(entries.len(), 15);
