@@ -1,5 +1,6 @@
 //! What the boot loaders count: how often they may still start the newest release. Each has a file of its own, which `dock0 disk`
-//! makes; a boot partition without them has boot loaders that do not count.
+//! makes; a boot partition without them has boot loaders that do not count. Neither do they with a file that is none of that kind:
+//! it is left alone, and said.
 
 use super::files::Files;
 use crate::failure::{Doing, Failure};
@@ -8,51 +9,61 @@ use rustix::io::Errno;
 use std::io::Read;
 use wire::grubenv::{DEFAULT, DEFAULT_SIZE, GRUBENV, GRUBENV_SIZE, legacy_default, with_tries};
 
-/// What they are like. One that cannot be read counts, for all that is known.
-pub fn state(files: &impl Files) -> Loader {
-    let idle = [
-        is_idle(files, GRUBENV, GRUBENV_SIZE, |now| with_tries(now, None).map(Vec::from)),
-        is_idle(files, DEFAULT, DEFAULT_SIZE, |_| Some(legacy_default(None).into())),
-    ];
-    match (idle.iter().flatten().count(), idle.iter().flatten().all(|idle| *idle)) {
-        (0, _) => Loader::Simple,
-        (_, true) => Loader::Idle,
-        (_, false) => Loader::Counting,
-    }
-}
-
-/// Whether this file says that nothing is counted; `None` where there is no such file.
-fn is_idle(files: &impl Files, path: &str, size: usize, idle: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<bool> {
-    match read(files, path, size) {
-        Ok(None) => None,
-        Ok(Some(now)) => Some(idle(&now).as_deref() == Some(&now[..])),
-        Err(_) => Some(false),
-    }
-}
-
-/// Lets them start the newest release so many times, or as often as it comes; on the disk, where they see it, when this returns.
-pub fn set(files: &impl Files, tries: Option<u8>) -> Result<(), Failure> {
-    set_file(files, GRUBENV, GRUBENV_SIZE, |now| {
-        with_tries(now, tries).map(Vec::from).ok_or_else(|| {
-            Failure::new(format!("{} is no environment block of GRUB: grub-editenv makes one", files.show(GRUBENV)))
-        })
-    })?;
-    set_file(files, DEFAULT, DEFAULT_SIZE, |_| Ok(legacy_default(tries).into()))
-}
-
-/// Writes a file in place, if it is there and says anything else.
-fn set_file(
-    files: &impl Files,
-    path: &str,
+/// What a boot loader counts in.
+struct Counter {
+    path: &'static str,
+    /// In bytes.
     size: usize,
-    next: impl Fn(&[u8]) -> Result<Vec<u8>, Failure>,
-) -> Result<(), Failure> {
-    let Some(now) = read(files, path, size)? else { return Ok(()) };
-    let next = next(&now)?;
-    if next == now {
-        return Ok(());
+    /// What the file holds once it may start the newest release so many times, or as often as it comes; `None` where it holds nothing of
+    /// the kind now.
+    next: fn(&[u8], Option<u8>) -> Option<Vec<u8>>,
+    /// What is wrong with one of which that is said.
+    odd: &'static str,
+}
+
+const COUNTERS: [Counter; 2] = [
+    Counter {
+        path: GRUBENV,
+        size: GRUBENV_SIZE,
+        next: |now, tries| with_tries(now, tries).map(Vec::from),
+        odd: "it is no environment block of GRUB, or full (grub-editenv makes one), so GRUB 2 counts no starts",
+    },
+    Counter {
+        path: DEFAULT,
+        size: DEFAULT_SIZE,
+        next: |now, tries| (now.len() == DEFAULT_SIZE).then(|| legacy_default(tries).into()),
+        odd: "it has not the 512 bytes that dock0 disk makes, so GRUB Legacy counts no starts",
+    },
+];
+
+/// What they are like, and what is odd about their files. One that cannot be read counts, for all that is known.
+pub fn state(files: &impl Files) -> (Loader, Vec<String>) {
+    let (mut loader, mut oddities) = (Loader::Simple, Vec::new());
+    for Counter { path, size, next, odd } in &COUNTERS {
+        match read(files, path, *size) {
+            Ok(None) => {}
+            Err(_) => loader = Loader::Counting,
+            Ok(Some(now)) => match next(&now, None) {
+                None => oddities.push(format!("{}: {odd}", files.show(path))),
+                Some(idle) if idle == now && loader == Loader::Simple => loader = Loader::Idle,
+                Some(idle) if idle == now => {}
+                Some(_) => loader = Loader::Counting,
+            },
+        }
     }
-    files.overwrite(path, &next).doing(|| format!("writing {}", files.show(path)))
+    (loader, oddities)
+}
+
+/// Lets them start the newest release so many times, or as often as it comes; on the disk, where they see it, when this returns. What
+/// says that already is not written.
+pub fn set(files: &impl Files, tries: Option<u8>) -> Result<(), Failure> {
+    for Counter { path, size, next, .. } in &COUNTERS {
+        let Some(now) = read(files, path, *size)? else { continue };
+        if let Some(next) = next(&now, tries).filter(|next| *next != now) {
+            files.overwrite(path, &next).doing(|| format!("writing {}", files.show(path)))?;
+        }
+    }
+    Ok(())
 }
 
 /// What a file holds, and a byte more than it should have if it has that; `None` where there is no such file.
@@ -87,14 +98,14 @@ mod tests {
     #[test]
     fn both_are_set_and_back() {
         let disk = Memory::default();
-        assert_eq!(state(&disk), Loader::Simple);
+        assert_eq!(state(&disk).0, Loader::Simple);
         set(&disk, Some(3)).unwrap();
         assert!(disk.nodes.borrow().is_empty(), "where none counts nothing is written");
         put(&disk, GRUBENV, &empty_grubenv());
         put(&disk, DEFAULT, &legacy_default(None));
-        assert_eq!(state(&disk), Loader::Idle);
+        assert_eq!(state(&disk).0, Loader::Idle);
         set(&disk, Some(2)).unwrap();
-        assert_eq!(state(&disk), Loader::Counting);
+        assert_eq!(state(&disk).0, Loader::Counting);
         assert!(bytes(&disk, GRUBENV).windows(14).any(|window| window == b"dock0_tries=2\n"));
         assert!(bytes(&disk, DEFAULT).starts_with(b"8\n"));
         set(&disk, None).unwrap();
@@ -108,11 +119,27 @@ mod tests {
     fn what_is_something_else_is_said_and_left_alone() {
         let disk = Memory::default();
         put(&disk, GRUBENV, b"mine");
-        let sentence = "/disk/boot/grub/grubenv is no environment block of GRUB: grub-editenv makes one";
-        assert_eq!(set(&disk, None).unwrap_err().to_string(), sentence);
-        assert_eq!((bytes(&disk, GRUBENV), state(&disk)), (b"mine".into(), Loader::Counting));
+        put(&disk, DEFAULT, &legacy_default(None));
+        set(&disk, Some(3)).unwrap();
+        assert_eq!(bytes(&disk, GRUBENV), b"mine");
+        assert!(bytes(&disk, DEFAULT).starts_with(b"7\n"), "the other one counts all the same");
+        let said = "/disk/boot/grub/grubenv: it is no environment block of GRUB, or full (grub-editenv makes one), so GRUB 2 \
+                    counts no starts";
+        assert_eq!(state(&disk), (Loader::Counting, vec![said.into()]));
         put(&disk, GRUBENV, &empty_grubenv());
         put(&disk, DEFAULT, b"0\n");
-        assert_eq!(set(&disk, None).unwrap_err().to_string(), "writing /disk/boot/grub/default: invalid argument");
+        set(&disk, None).unwrap();
+        assert_eq!(bytes(&disk, DEFAULT), b"0\n");
+        let said =
+            "/disk/boot/grub/default: it has not the 512 bytes that dock0 disk makes, so GRUB Legacy counts no starts";
+        assert_eq!(state(&disk), (Loader::Idle, vec![said.into()]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_for_all_that_is_known() {
+        let disk = Memory::default();
+        disk.put(GRUBENV, Node::Link("elsewhere".into()));
+        assert_eq!(state(&disk).0, Loader::Counting);
+        assert!(set(&disk, None).unwrap_err().to_string().starts_with("reading /disk/boot/grub/grubenv: "));
     }
 }

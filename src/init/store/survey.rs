@@ -54,7 +54,9 @@ pub fn inventory(files: &impl Files, layout: &Layout, running: Option<ReleaseId>
     (inventory.foreign, inventory.surplus) = (foreign, surplus);
     (inventory.odd_latest, inventory.has_releases) = (odd_latest, has_releases);
     reader.read_marks(&mut inventory.marks);
-    inventory.loader = loader::state(files);
+    let (loader, oddities) = loader::state(files);
+    inventory.loader = loader;
+    reader.remarks.oddities.extend(oddities);
     reader.read_leftovers(&mut inventory);
     reader.read_artifacts(&mut inventory);
     (inventory, reader.remarks)
