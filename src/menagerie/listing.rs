@@ -1,6 +1,6 @@
 //! What stands on a boot partition, as a value: read once, then every rule works on this and not on the disk.
 
-use crate::{Name, Version};
+use crate::{Name, Refused, Version, Which};
 use core::fmt;
 use heapless::Vec;
 
@@ -91,6 +91,15 @@ impl Listing {
     /// The release with this number.
     pub fn release(&self, number: u32) -> Option<&Release> {
         self.releases.iter().find(|r| r.number == number)
+    }
+
+    /// The release that is meant.
+    pub fn find(&self, which: Which) -> Result<&Release, Refused<'_>> {
+        let found = match which {
+            Which::Older => self.releases.get(1),
+            Which::Number(_) | Which::Id(_) => self.releases.iter().find(|release| which.is(release)),
+        };
+        found.ok_or(Refused::Missing(which, &self.releases))
     }
 
     /// Adds a release at its place.

@@ -21,7 +21,7 @@ pub const MAX_RETAIN: u32 = 63;
 /// The mode of a new artifact's file where nobody says otherwise.
 pub const MODE: u32 = 0o644;
 /// The most steps a plan can have.
-const MAX_STEPS: usize = MAX_LEFTOVERS + MAX_STORED + 2 * MAX_ARTIFACTS + 2 * MAX_RELEASES + 16;
+const MAX_STEPS: usize = MAX_LEFTOVERS + MAX_STORED + 2 * MAX_ARTIFACTS + 3 * MAX_RELEASES + 16;
 
 /// What somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -127,10 +127,10 @@ pub fn plan<'a>(inventory: &'a Inventory, wish: Wish<'a>, policy: Policy) -> Res
             plan.next = in_front(Some(&new.artifacts), listed, kept)?;
         }
         Wish::FallBack(_, to) => {
-            plan.next = in_front(Some(&find(listed, Which::Id(to))?.artifacts), listed, |_, _| true)?;
+            plan.next = in_front(Some(&inventory.listing.find(Which::Id(to))?.artifacts), listed, |_, _| true)?;
         }
         Wish::Rollback(which) => {
-            let release = find(listed, which)?;
+            let release = inventory.listing.find(which)?;
             check_bad(inventory, policy, release.id())?;
             if let Some(artifact) = inventory.missing(release) {
                 return Err(Refused::Incomplete { which, artifact });
@@ -292,14 +292,6 @@ impl<'a> Plan<'a> {
 /// Releases with anything in them. An empty one is what a rotation that was cut short has left.
 fn filled(releases: &[Release]) -> impl Iterator<Item = &[Artifact]> {
     releases.iter().map(|release| &release.artifacts[..]).filter(|artifacts| !artifacts.is_empty())
-}
-
-pub(crate) fn find(releases: &[Release], which: Which) -> Result<&Release, Refused<'_>> {
-    let found = match which {
-        Which::Older => releases.get(1),
-        Which::Number(_) | Which::Id(_) => releases.iter().find(|release| which.is(release)),
-    };
-    found.ok_or(Refused::Missing(which, releases))
 }
 
 /// `front`, and behind it the others in their order, as far as `keeps` says so.

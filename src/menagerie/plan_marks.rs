@@ -2,11 +2,14 @@
 
 use crate::inventory::{Inventory, Loader};
 use crate::listing::MAX_RELEASES;
-use crate::plan::{Bad, Plan, Policy, Wish, find};
+use crate::plan::{Bad, Plan, Policy, Wish};
 use crate::refused::Refused;
 use crate::state::Mark;
 use crate::{Release, ReleaseId, Step, Which};
 use heapless::Vec;
+
+/// How many releases that are gone are remembered as bad.
+const MAX_BAD_AND_GONE: usize = MAX_RELEASES / 2;
 
 /// What was found out in a trial is not tried again by mistake.
 pub(crate) fn check_bad<'a>(inventory: &Inventory, policy: Policy, id: ReleaseId) -> Result<(), Refused<'a>> {
@@ -19,10 +22,10 @@ pub(crate) fn check_bad<'a>(inventory: &Inventory, policy: Policy, id: ReleaseId
 impl<'a> Plan<'a> {
     /// For a wish that leaves the releases as they are.
     pub(crate) fn change_marks(&mut self, inventory: &'a Inventory, wish: Wish<'_>) -> Result<(), Refused<'a>> {
-        let (listed, marks) = (inventory.listing.releases(), &inventory.marks);
+        let (listing, marks) = (&inventory.listing, &inventory.marks);
         match wish {
             Wish::Pin(which) => {
-                let id = find(listed, which)?.id();
+                let id = listing.find(which)?.id();
                 if !marks.is_pinned(id) {
                     self.push(Step::Mark(Mark::Pinned, id));
                 }
@@ -33,22 +36,28 @@ impl<'a> Plan<'a> {
                     self.push(Step::Unmark(Mark::Pinned, id));
                 }
             }
-            Wish::Approve(which) => self.approve(inventory, find(listed, which)?),
-            Wish::Renew(which) => self.forget(inventory, find(listed, which)?.id()),
+            Wish::Approve(which) => self.approve(inventory, listing.find(which)?),
+            Wish::Renew(which) => self.forget(inventory, listing.find(which)?.id()),
             Wish::Install(_) | Wish::Rollback(_) | Wish::FallBack(..) | Wish::Reap => {}
         }
         Ok(())
     }
 
     /// What comes before the releases turn: whoever takes the first place has all its tries, and the boot loader counts them. One
-    /// that counts too early does no harm, since PID 1 sets it right; one that counts too late could.
+    /// that counts too early does no harm, since PID 1 sets it right; one that counts too late could. So could one that has counted
+    /// to the end and stays there, which starts another release than the one that has its place: it begins anew even where the
+    /// next release is good.
     pub(crate) fn prepare_trial(&mut self, inventory: &'a Inventory, wish: Wish<'a>, policy: Policy, turn: bool) {
         let Some(front) = self.front().filter(|_| !matches!(wish, Wish::Reap)) else { return };
         self.begin_trial(inventory, front, wish, turn);
         let is_new = inventory.listing.releases().first().map(Release::id) != Some(front);
-        let counts = inventory.loader != Loader::Simple && policy.tries > 0;
-        if is_new && counts && !inventory.marks.is_good(front) && self.next.len() > 1 {
-            self.push(Step::Arm(policy.tries));
+        let counts = match inventory.loader {
+            Loader::Simple => false,
+            Loader::Idle => policy.tries > 0 && !inventory.marks.is_good(front),
+            Loader::Counting => policy.tries > 0 || inventory.marks.is_good(front),
+        };
+        if is_new && counts && self.next.len() > 1 {
+            self.push(Step::Arm(policy.tries.max(1)));
         }
     }
 
@@ -94,13 +103,16 @@ impl<'a> Plan<'a> {
         inventory.marks.trials.iter().filter(|trial| trial.id == id).for_each(|trial| self.push(Step::Forget(*trial)));
     }
 
-    /// What is remembered of releases that are there no more; but not what was bad of them.
+    /// What is remembered of releases that are there no more. That they were bad is forgotten only of so many that nothing else would
+    /// be known soon.
     pub(crate) fn forget_gone(&mut self, inventory: &Inventory) {
         let next: Vec<ReleaseId, MAX_RELEASES> = self.next.iter().map(|artifacts| ReleaseId::of(artifacts)).collect();
         let is_gone = |id: &ReleaseId| !next.contains(id);
         inventory.marks.good.iter().filter(|id| is_gone(id)).for_each(|id| self.push(Step::Unmark(Mark::Good, *id)));
         let trials = inventory.marks.trials.iter().filter(|trial| is_gone(&trial.id));
         trials.for_each(|trial| self.push(Step::Forget(*trial)));
+        let bad = inventory.marks.bad.iter().filter(|id| is_gone(id));
+        bad.skip(MAX_BAD_AND_GONE).for_each(|id| self.push(Step::Unmark(Mark::Bad, *id)));
     }
 }
 
@@ -108,6 +120,6 @@ impl<'a> Plan<'a> {
 fn find_pinned(inventory: &Inventory, which: Which) -> Result<ReleaseId, Refused<'_>> {
     match which {
         Which::Id(id) if inventory.marks.is_pinned(id) => Ok(id),
-        Which::Id(_) | Which::Number(_) | Which::Older => find(inventory.listing.releases(), which).map(Release::id),
+        Which::Id(_) | Which::Number(_) | Which::Older => inventory.listing.find(which).map(Release::id),
     }
 }

@@ -369,11 +369,20 @@ fn a_new_release_is_on_trial_and_a_good_one_is_not() {
     assert!(!lines(&untried).contains(&ARM.into()));
     assert_eq!(
         lines(&plan_of(&inventory, Wish::Rollback(Number(1)))),
-        [BUILD, "  0: v B", "  1: v C", "  2: v A", TURN, DISARM, DISCARD]
+        [ARM, BUILD, "  0: v B", "  1: v C", "  2: v A", TURN, DISARM, DISCARD],
+        "a count that has come to its end must not outlast the turn"
     );
     let alone = Inventory { loader: Loader::Idle, ..Inventory::default() };
     let first = lines(&plan_of(&alone, Wish::Install(&wish)));
     assert!(!first.contains(&ARM.into()), "there is nothing to go back to");
+}
+
+#[test]
+fn a_boot_loader_that_does_not_count_is_left_alone_where_a_good_release_comes_back() {
+    let mut inventory = on_trial(&[(Mark::Good, "v/B")], &[]);
+    inventory.loader = Loader::Idle;
+    let steps = lines(&plan_of(&inventory, Wish::Rollback(Number(1))));
+    assert!(!steps.contains(&ARM.into()) && !steps.contains(&DISARM.into()), "{steps:?}");
 }
 
 #[test]
@@ -405,7 +414,7 @@ fn a_way_back_marks_what_is_bad_before_anything_turns() {
     let turned = ["  0: v B", "  1: v C", "  2: v A"];
     assert_eq!(
         lines(&plan_of(&inventory, Wish::FallBack(Some(id("v/C")), id("v/B")))),
-        [&[bad.as_str(), BUILD], &turned[..], &[TURN, DISARM, DISCARD]].concat()
+        [&[bad.as_str(), ARM, BUILD], &turned[..], &[TURN, DISARM, DISCARD]].concat()
     );
     // Nobody has called the other one good: it has to prove itself too.
     let inventory = on_trial(&[(Mark::Bad, "v/C")], &[("v/B", 0)]);
@@ -443,4 +452,18 @@ fn what_goes_is_forgotten_but_not_that_it_was_bad() {
         [BUILD, "  0: v C", "  1: v B", TURN, DISCARD, "remove v A (7 bytes)", &good, &forget("v/A")],
         "the last good one stays"
     );
+}
+
+/// So many that were bad and are gone would soon leave no room for what must be known.
+#[test]
+fn of_bad_releases_that_are_gone_so_many_are_remembered() {
+    let mut inventory = inventory(&["v/B", "v/A"], 7);
+    for number in 0..40 {
+        inventory.marks.insert(Mark::Bad, format!("{number:016}").parse().unwrap());
+    }
+    inventory.marks.insert(Mark::Bad, id("v/A"));
+    let steps = lines(&plan_of(&inventory, Wish::Reap));
+    let forgotten: Vec<_> = steps.iter().filter(|line| line.starts_with("take the mark bad off release")).collect();
+    assert_eq!(forgotten.len(), 8, "{steps:?}");
+    assert!(!forgotten.iter().any(|line| line.contains(&id("v/A").to_string())), "{steps:?}");
 }

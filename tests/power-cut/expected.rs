@@ -13,6 +13,9 @@ pub struct Expected {
     states: BTreeMap<u32, State>,
     /// What the configurations may be besides, while the operation with this number takes a new one.
     between: BTreeMap<u32, Vec<Configurations>>,
+    /// After which operations the boot loaders had started a release as often as they may. While the next one goes back from it they
+    /// count again, as before.
+    counted_out: BTreeSet<u32>,
 }
 
 /// How something found on a disk fits.
@@ -30,6 +33,7 @@ impl Expected {
     /// From the guest's lines.
     pub fn from_lines(lines: &[Line], promise: Promise) -> Result<Expected> {
         let (mut states, mut between) = (BTreeMap::<u32, State>::new(), BTreeMap::new());
+        let mut counted_out = BTreeSet::new();
         let mut last: Option<&State> = None;
         for line in lines {
             match line {
@@ -40,6 +44,9 @@ impl Expected {
                         let running = &first.config.current;
                         between.insert(*operation, while_taken(running, &last.config, &state.config));
                     }
+                    if *kind == Some(Kind::CountOut) {
+                        counted_out.insert(*operation);
+                    }
                     states.insert(*operation, state.clone());
                     last = Some(state);
                 }
@@ -49,7 +56,7 @@ impl Expected {
         if states.is_empty() {
             bail!("the guest reported no state");
         }
-        Ok(Expected { promise, states, between })
+        Ok(Expected { promise, states, between, counted_out })
     }
 
     /// The number of the last operation.
@@ -66,30 +73,19 @@ impl Expected {
     pub fn fits(&self, done: u32, found: &State) -> [(&'static str, Fit); 5] {
         let between = self.between.iter().flat_map(|(number, all)| all.iter().map(|one| (during(*number), one)));
         let config = self.held(|state| &state.config).chain(between);
+        let loaders: fn(&State) -> &BTreeMap<String, Content> = |state| &state.trials.loaders;
+        let counting_again = self.counted_out.iter().filter_map(|number| {
+            Some((during(number.saturating_add(1)), loaders(self.states.get(&number.saturating_sub(1))?)))
+        });
+        let loaders: Vec<_> = self.held(loaders).chain(counting_again).collect();
+        let marks: Vec<_> = self.held(|state| &state.trials.marks).collect();
         [
             ("latest", fit(done, &found.latest, self.held(|state| &state.latest))),
             ("releases", fit(done, &found.releases, self.held(|state| &state.releases))),
             ("config", fit(done, &found.config, config)),
-            ("marks", self.fit_each(done, &found.trials.marks, |state| &state.trials.marks)),
-            ("loaders", self.fit_each(done, &found.trials.loaders, |state| &state.trials.loaders)),
+            ("marks", fit_each(done, &found.trials.marks, &marks)),
+            ("loaders", fit_each(done, &found.trials.loaders, &loaders)),
         ]
-    }
-
-    /// How the parts of a map fit, each by itself: that of the worst.
-    fn fit_each<V: PartialEq>(
-        &self,
-        done: u32,
-        found: &BTreeMap<String, V>,
-        part: fn(&State) -> &BTreeMap<String, V>,
-    ) -> Fit {
-        let keys: BTreeSet<&String> =
-            self.states.values().flat_map(|state| part(state).keys()).chain(found.keys()).collect();
-        let of_key = |key: &String| {
-            let held: Vec<(u64, Option<&V>)> = self.held(part).map(|(moment, map)| (moment, map.get(key))).collect();
-            fit(done, &found.get(key), held.iter().map(|(moment, value)| (*moment, value)))
-        };
-        let fits: Vec<Fit> = keys.into_iter().map(of_key).collect();
-        [Fit::Never, Fit::Stale].into_iter().find(|worst| fits.contains(worst)).unwrap_or(Fit::Current)
     }
 
     /// Whether the newest release is one that the boot loaders have to count the starts of, and they do not. To count too early
@@ -100,6 +96,16 @@ impl Expected {
         let first = self.states.values().next().map(|state| &state.trials.loaders);
         let idle = first == Some(&found.trials.loaders);
         idle && !alike.is_empty() && alike.iter().all(|state| first != Some(&state.trials.loaders))
+    }
+
+    /// Whether a boot loader has given up another release than the one that is the newest now, and so starts what it should not.
+    pub fn is_given_up(&self, found: &State) -> bool {
+        let given_up = |path: &String, count: &Content| {
+            let states = self.counted_out.iter().filter_map(|number| self.states.get(number));
+            let mut alike = states.filter(|state| state.trials.loaders.get(path) == Some(count)).peekable();
+            alike.peek().is_some() && alike.all(|state| state.latest != found.latest)
+        };
+        found.trials.loaders.iter().any(|(path, count)| given_up(path, count))
     }
 
     /// A part of each state, by when it held.
@@ -133,6 +139,17 @@ fn after(operation: u32) -> u64 {
 /// The moment while an operation is under way.
 fn during(operation: u32) -> u64 {
     after(operation).saturating_sub(1)
+}
+
+/// How the parts of a map fit, each by itself, by all that held and when it did: that of the worst.
+fn fit_each<V: PartialEq>(done: u32, found: &BTreeMap<String, V>, held: &[(u64, &BTreeMap<String, V>)]) -> Fit {
+    let keys: BTreeSet<&String> = held.iter().flat_map(|(_, map)| map.keys()).chain(found.keys()).collect();
+    let of_key = |key: &String| {
+        let held: Vec<(u64, Option<&V>)> = held.iter().map(|(moment, map)| (*moment, map.get(key))).collect();
+        fit(done, &found.get(key), held.iter().map(|(moment, value)| (*moment, value)))
+    };
+    let fits: Vec<Fit> = keys.into_iter().map(of_key).collect();
+    [Fit::Never, Fit::Stale].into_iter().find(|worst| fits.contains(worst)).unwrap_or(Fit::Current)
 }
 
 /// How something fits where this many operations were reported done, by all that held and when it did.
@@ -246,9 +263,14 @@ mod tests {
 
     /// `A good, B 2` and whether the boot loaders count, with the name of the newest release.
     fn trials(newest: &str, marks: &str, counting: bool) -> State {
+        counted(newest, marks, if counting { "3" } else { "-" })
+    }
+
+    /// The same with what they have counted.
+    fn counted(newest: &str, marks: &str, count: &str) -> State {
         let pairs = marks.split(", ").filter_map(|mark| mark.split_once(' '));
         let marks = pairs.map(|(id, what)| (id.to_string(), what.to_string())).collect();
-        let loader = Content::of(if counting { b"3" } else { b"-" });
+        let loader = Content::of(count.as_bytes());
         let artifact = power_cut_guest::state::Artifact { version: newest.into(), content: Content::of(b"") };
         State {
             latest: [("vm_root".to_string(), artifact)].into(),
@@ -284,6 +306,32 @@ mod tests {
             let shown = format!("{done}: {:?}", found.trials.marks);
             assert_eq!((marks_fit, loaders_fit), (marks, loaders), "{shown}");
             assert_eq!(expected.is_unwatched(done, &found), unwatched, "{shown}");
+        }
+    }
+
+    /// A count that has come to its end belongs to the release that it was counted for.
+    #[test]
+    fn a_boot_loader_that_has_given_up_one_release_must_not_keep_another_from_starting() {
+        let states = [
+            (Kind::Spend, trials("B", "A good, B 2", true)),
+            (Kind::CountOut, counted("B", "A good, B 2", "0")),
+            (Kind::FallBack, trials("A", "A good, B bad", false)),
+        ];
+        let after = |(number, (kind, state))| Line::After { operation: number, kind: Some(kind), state };
+        let lines: Vec<Line> = (0..).zip(states).map(after).collect();
+        let expected = Expected::from_lines(&lines, Promise::Every).expect("states");
+        for (done, newest, count, fit, given_up) in [
+            (0, "B", "0", Fit::Current, false),
+            (1, "B", "0", Fit::Current, false),
+            (1, "B", "3", Fit::Current, false),
+            (1, "A", "3", Fit::Current, false),
+            (1, "A", "-", Fit::Current, false),
+            (1, "A", "0", Fit::Current, true),
+            (2, "A", "3", Fit::Stale, false),
+        ] {
+            let found = counted(newest, "A good", count);
+            let [.., (_, fits)] = expected.fits(done, &found);
+            assert_eq!((fits, expected.is_given_up(&found)), (fit, given_up), "{done}: {newest} {count}");
         }
     }
 

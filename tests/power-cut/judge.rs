@@ -118,6 +118,9 @@ fn compare(found: &State, expected: &Expected, done: u32, eyes: Eyes) -> Sight {
     if expected.is_unwatched(done, found) {
         return Err(format!("the boot loaders do not count the starts of a release on trial: {}", shown(found)));
     }
+    if expected.is_given_up(found) {
+        return Err(format!("the boot loaders have given up the release that has the first place: {}", shown(found)));
+    }
     let stale = fits.iter().find(|(_, fit)| *fit == Fit::Stale);
     Ok(stale.map(|(part, _)| format!("{part} is older than after {done} operations: {}", shown(found))))
 }

@@ -10,7 +10,7 @@ use crate::store::change::{self, Change, Consent, Terms, Unmade};
 use crate::store::supply::Local;
 use crate::store::survey::{self, Remarks};
 use menagerie::space::Megabytes;
-use menagerie::{Artifact, Inventory, Name, Plan, Policy, ReleaseId, Step, Which};
+use menagerie::{Artifact, Inventory, Name, Plan, Policy, Release, ReleaseId, Step, Which};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Seek, Write};
@@ -59,19 +59,16 @@ pub fn policy(disk: &Disk, options: &Options) -> Policy {
 
 /// The release that is to be rolled back to or marked. Its number may be another one afterwards.
 fn chosen_release(change: &Change, inventory: &Inventory) -> Option<ReleaseId> {
-    let listed = inventory.listing.releases();
     match change {
-        Change::Rollback(Which::Older) => listed.get(1).map(|release| release.id()),
         Change::FallBack(_, id) => Some(*id),
         Change::Rollback(which)
         | Change::Pin(which)
         | Change::Unpin(which)
         | Change::Approve(which)
         | Change::Renew(which) => match which {
+            // It may be gone.
             Which::Id(id) => Some(*id),
-            Which::Number(_) | Which::Older => {
-                listed.iter().find(|release| which.is(release)).map(|release| release.id())
-            }
+            Which::Number(_) | Which::Older => inventory.listing.find(*which).ok().map(Release::id),
         },
         Change::Add(_) | Change::Reap => None,
     }

@@ -76,6 +76,12 @@ pub fn approve(boot: &Path) -> Result<()> {
     menagerie(boot, &["good".into(), "0".into()])
 }
 
+/// What the boot loaders leave where the kernel of release 0 never comes up.
+pub fn count_out(boot: &Path) -> Result<()> {
+    let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
+    loader::set(&disk, Some(0)).map_err(as_error)
+}
+
 /// Goes back from release 0, which is bad, as a boot does.
 pub fn fall_back(boot: &Path) -> Result<()> {
     let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;

@@ -43,13 +43,15 @@ pub enum Kind {
     Spend,
     /// Release 0 is called good.
     Approve,
+    /// The boot loaders have started release 0 as often as they may.
+    CountOut,
     /// Release 0 is bad, and the last good one takes its place.
     FallBack,
 }
 
 /// What the operations of a recording do, in turn. A configuration is taken where there is none before it, where the one before
 /// it is what the guest runs from, and where it is not.
-const TURNS: [Kind; 13] = [
+const TURNS: [Kind; 14] = [
     Kind::InstallWithKernel,
     Kind::Configure,
     Kind::RollBack,
@@ -60,6 +62,7 @@ const TURNS: [Kind; 13] = [
     Kind::Approve,
     Kind::Install,
     Kind::Spend,
+    Kind::CountOut,
     Kind::FallBack,
     Kind::Install,
     Kind::RollBack,
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_turn() {
-        let letters: String = (1..=26)
+        let letters: String = (1..=28)
             .map(|operation| match Kind::of(operation) {
                 Kind::Install => 'i',
                 Kind::InstallWithKernel => 'k',
@@ -89,10 +92,11 @@ mod tests {
                 Kind::RollBackConfig => 'b',
                 Kind::Spend => 's',
                 Kind::Approve => 'g',
+                Kind::CountOut => 'o',
                 Kind::FallBack => 'f',
             })
             .collect();
-        assert_eq!(letters, "kcrcbcsgisfirkcrcbcsgisfir");
+        assert_eq!(letters, "kcrcbcsgisofirkcrcbcsgisofir");
     }
 
     #[test]

@@ -59,9 +59,10 @@ impl Operation {
             (Sequence::Dock0 | Sequence::ConfigByRenames, Kind::RollBack) => dock0::roll_back(boot),
             (Sequence::Dock0, Kind::Spend) => dock0::spend(boot),
             (Sequence::Dock0, Kind::Approve) => dock0::approve(boot),
+            (Sequence::Dock0, Kind::CountOut) => dock0::count_out(boot),
             (Sequence::Dock0, Kind::FallBack) => dock0::fall_back(boot),
             // They know of no trials: a way back has to do.
-            (_, Kind::Spend | Kind::Approve) => Ok(()),
+            (_, Kind::Spend | Kind::Approve | Kind::CountOut) => Ok(()),
             (Sequence::ConfigByRenames, Kind::FallBack) => dock0::roll_back(boot),
             (_, Kind::FallBack) => naive::roll_back(sequence, boot),
             (Sequence::Dock0, Kind::Configure) => dock0::configure(boot, &self.config()),
@@ -79,9 +80,13 @@ impl Operation {
         let names: &[&'static str] = match self.kind {
             Kind::Install => &[layout::VM_ROOT],
             Kind::InstallWithKernel => &[layout::VM_ROOT, layout::KERNEL],
-            Kind::RollBack | Kind::Configure | Kind::RollBackConfig | Kind::Spend | Kind::Approve | Kind::FallBack => {
-                &[]
-            }
+            Kind::RollBack
+            | Kind::Configure
+            | Kind::RollBackConfig
+            | Kind::Spend
+            | Kind::Approve
+            | Kind::CountOut
+            | Kind::FallBack => &[],
         };
         let current = releases::read_one(&boot.join(layout::LATEST))?.context("latest leads nowhere")?;
         let version = self.new_version(&current);
