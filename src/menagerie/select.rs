@@ -1,6 +1,7 @@
 //! Which release a boot takes.
 
 use crate::layout::{LATEST, VM_ROOT};
+use crate::state::Marks;
 use crate::{Artifact, Listing, Release};
 use core::fmt;
 
@@ -57,16 +58,18 @@ pub fn select(listing: &Listing, wanted: Selection) -> Result<(&Release, &Artifa
     Ok((release, root))
 }
 
-/// The newest release that has a root image: what is booted where none of the newest can be had.
-pub fn newest_with_root(listing: &Listing) -> Option<&Release> {
+/// The newest release that has a root image, a bad one only where there is no other: what is booted where none of the newest can be
+/// had.
+pub fn newest_with_root<'l>(listing: &'l Listing, marks: &Marks) -> Option<&'l Release> {
     let with_root = listing.releases().iter().filter(|release| release.artifact(VM_ROOT).is_some());
-    with_root.min_by_key(|release| release.number)
+    with_root.min_by_key(|release| (marks.is_bad(release.id()), release.number))
 }
 
 #[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
+    use crate::state::Mark;
     use std::string::ToString;
 
     fn release(number: u32, artifacts: &[(&str, &str)]) -> Release {
@@ -118,13 +121,20 @@ mod tests {
 
     #[test]
     fn the_newest_release_with_a_root_is_found_whatever_stands_before_it() {
-        let mut listing = listing(Some(0));
-        assert_eq!(newest_with_root(&listing).map(|release| release.number), Some(0));
-        listing = Listing::default();
-        for (number, artifacts) in [(9, &[("vm_root", "a")][..]), (0, &[("kernel", "1")]), (4, &[("vm_root", "b")])] {
+        let mut marks = Marks::default();
+        let found = |listing: &Listing, marks: &Marks| newest_with_root(listing, marks).map(|release| release.number);
+        assert_eq!(found(&listing(Some(0)), &marks), Some(0));
+        let mut listing = Listing::default();
+        for (number, artifacts) in
+            [(9, &[("vm_root", "a")][..]), (0, &[("kernel", "1")]), (4, &[("vm_root", "b")]), (5, &[("vm_root", "c")])]
+        {
             listing.insert(release(number, artifacts)).unwrap();
         }
-        assert_eq!(newest_with_root(&listing).map(|release| release.number), Some(4));
-        assert_eq!(newest_with_root(&Listing::default()).map(|release| release.number), None);
+        for want in [4, 5, 9, 4] {
+            assert_eq!(found(&listing, &marks), Some(want));
+            let bad = listing.release(want).unwrap().id();
+            marks.insert(Mark::Bad, bad);
+        }
+        assert_eq!(found(&Listing::default(), &marks), None);
     }
 }

@@ -6,6 +6,7 @@
 use crate::layout::{INITRD, KERNEL, VM_ROOT};
 use crate::state::{Marks, Trial};
 use crate::{Impossible, Listing, Release, Selection};
+use core::iter;
 
 /// What the boot loader has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub enum Verdict<'l> {
     },
     /// There is nothing better than this one, which begins anew: the newest that is whole.
     BeginAnew(&'l Release),
+    /// This one, the newest, never came up, and nothing else can be booted. Its kernel is not started once more from here: it may
+    /// hang, and what runs now can call for help.
+    Stuck(&'l Release),
 }
 
 /// When a try is spent.
@@ -82,20 +86,36 @@ pub fn judge<'l>(
         Entry::Instead(number) => (named(number)?, newest().or_else(|_| named(number))?),
     };
     let id = newest.id();
-    if marks.is_good(id) || tries == 0 {
+    if tries == 0 {
         return Ok(Verdict::Boot(started));
     }
-    let left = marks.tries_left(id, tries);
-    let why = match entry {
-        _ if marks.is_bad(id) => Why::Bad,
-        Entry::Instead(number) if number != newest.number => Why::NeverStarted,
-        Entry::Asked(_) | Entry::Instead(_) if left == 0 => Why::OutOfTries,
-        Entry::Asked(_) | Entry::Instead(_) => return Ok(spend(listing, marks, newest, left)),
-    };
     let mut whole = |release: &&Release| is_whole(release);
-    let better = others(listing, marks, newest).find(&mut whole);
-    let any = || listing.releases().iter().filter(|release| has_root(release)).find(whole).unwrap_or(started);
-    Ok(better.map_or_else(|| Verdict::BeginAnew(any()), |to| Verdict::FallBack { from: newest, to, why }))
+    if marks.is_good(id) {
+        let boots = |release: &&Release| has_root(release) && !marks.is_bad(release.id());
+        // The boot loader may have started a bad one: its count was set back too late.
+        let instead = || iter::once(newest).chain(others(listing, marks, newest)).filter(boots).find(&mut whole);
+        return Ok(Verdict::Boot(Some(started).filter(boots).or_else(instead).unwrap_or(started)));
+    }
+    let (left, never_started) = (marks.tries_left(id, tries), started.number != newest.number);
+    let why = if marks.is_bad(id) {
+        Why::Bad
+    } else if never_started {
+        Why::NeverStarted
+    } else if left == 0 {
+        Why::OutOfTries
+    } else {
+        return Ok(spend(listing, marks, newest, left));
+    };
+    if let Some(to) = others(listing, marks, newest).find(&mut whole) {
+        return Ok(Verdict::FallBack { from: newest, to, why });
+    }
+    let boots = |release: &&Release| has_root(release) && whole(release);
+    if !never_started {
+        return Ok(Verdict::BeginAnew(listing.releases().iter().find(boots).unwrap_or(started)));
+    }
+    // The one whose kernel does come up, bad as it is.
+    let to = Some(started).filter(boots);
+    Ok(to.map_or(Verdict::Stuck(newest), |to| Verdict::FallBack { from: newest, to, why }))
 }
 
 /// One try less, if there is anything to go back to when they are spent.

@@ -56,6 +56,7 @@ fn verdict(letters: &str, known: &str, entry: Entry, tries: u8, broken: &str) ->
         }
         Ok(Verdict::FallBack { from, to, why }) => format!("{} is {why:?}: {}", letter(from), letter(to)),
         Ok(Verdict::BeginAnew(release)) => format!("anew {}", letter(release)),
+        Ok(Verdict::Stuck(release)) => format!("stuck with {}", letter(release)),
     }
 }
 
@@ -109,7 +110,14 @@ fn the_boot_loader_has_its_say() {
         ("CBA", "", 1, "C is NeverStarted: B"),
         ("CBA", "C good", 1, "boot B"),
         ("CBA", "C bad, B good", 1, "C is Bad: B"),
-        ("CBA", "B bad, A bad", 2, "anew C"),
+        ("CBA", "C good, B bad", 1, "boot C"),
+        ("Cba", "C good", 1, "boot C"),
+        // What never came up is not started from here, where it may hang and nobody counts.
+        ("CBA", "B bad, A bad", 2, "C is NeverStarted: A"),
+        ("CBA", "C bad, B bad, A bad", 2, "C is Bad: A"),
+        ("Cb", "", 1, "stuck with C"),
+        ("CbA", "A bad", 1, "stuck with C"),
+        ("CbA", "A good", 1, "C is NeverStarted: A"),
         ("CBA", "B good, C 2", 0, "try C, then 1, EveryBoot"),
         ("CBA", "B good, C 0", 0, "C is OutOfTries: B"),
         ("CBA", "", 7, "release 7 does not exist; the boot partition holds 0 1 2"),
@@ -117,6 +125,38 @@ fn the_boot_loader_has_its_say() {
         assert_eq!(verdict(letters, known, Entry::Instead(number), TRIES, ""), want, "{letters} {known}, {number}");
     }
     assert_eq!(verdict("BA", "A good", Entry::Instead(1), 0, ""), "boot A", "without tries nothing falls back");
+    for (broken, want) in [("", "boot C"), ("C", "boot A"), ("CA", "boot B")] {
+        assert_eq!(verdict("CBA", "C good, B bad", Entry::Instead(1), TRIES, broken), want, "{broken} broken");
+    }
+}
+
+/// Whatever is known of two releases and whichever the boot loader has started in the place of the newest: what it could not start is
+/// only started from here if it once was good, and a bad one is only booted where nothing else is.
+#[test]
+fn nothing_is_started_that_never_came_up() {
+    let known = ["", "good", "bad", "0", "1"];
+    let (mut falls, mut boots) = (0, 0);
+    for (new, old) in known.iter().flat_map(|new| known.iter().map(move |old| (*new, *old))) {
+        for broken in ["", "A", "B", "BA"] {
+            let marked = [("B", new), ("A", old)].into_iter().filter(|(_, what)| !what.is_empty());
+            let marked = marked.map(|(letter, what)| format!("{letter} {what}")).collect::<Vec<_>>().join(", ");
+            let verdict = verdict("BA", &marked, Entry::Instead(1), TRIES, broken);
+            let what = format!("{marked}, {broken} broken: {verdict}");
+            match verdict.as_str() {
+                "boot A" => assert!(new == "good" && (old != "bad" || broken.contains('B')), "{what}"),
+                "boot B" => assert!(new == "good" && old == "bad" && !broken.contains('B'), "{what}"),
+                "stuck with B" => assert!(new != "good" && broken.contains('A'), "{what}"),
+                "B is Bad: A" => assert!(new == "bad" && !broken.contains('A'), "{what}"),
+                "B is NeverStarted: A" => assert!(!["good", "bad"].contains(&new) && !broken.contains('A'), "{what}"),
+                _ => panic!("{what}"),
+            }
+            match verdict.contains("boot") {
+                true => boots += 1,
+                false => falls += 1,
+            }
+        }
+    }
+    assert_eq!((falls, boots), (80, 20));
 }
 
 /// One without a kernel, which the predecessor may have left, would strand a VM that boots through a boot loader.
@@ -184,6 +224,7 @@ fn every_way_through_a_trial_ends_with_what_works() {
             let verdict = judge(&listing, &marks, LATEST, TRIES, &mut |_| true).unwrap();
             match verdict {
                 Verdict::Boot(release) | Verdict::BeginAnew(release) => boots.push(format!("{release}")),
+                Verdict::Stuck(_) => panic!("the boot loader has started what it was asked for"),
                 Verdict::Try { release, spent, .. } => {
                     boots.push(format!("{release}"));
                     marks.trials.retain(|trial| trial.id != spent.id);

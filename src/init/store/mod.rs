@@ -21,6 +21,8 @@ mod faults;
 mod memory;
 #[cfg(test)]
 mod proof_tests;
+#[cfg(test)]
+mod way_back_tests;
 
 pub use disk::{Disk, Lock};
 pub use files::{Checkpoint, Entry, Files, Kind, Seal};
