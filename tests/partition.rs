@@ -53,6 +53,12 @@ impl Partition {
         self.link(&format!("releases/{number}/vm_root"), &target)
     }
 
+    /// One more artifact of a release.
+    pub fn artifact(self, number: u32, name: &str, version: &str, bytes: &[u8]) -> Result<Partition> {
+        let target = format!("../../artifacts/{name}/{version}");
+        self.file(&format!("artifacts/{name}/{version}"), bytes)?.link(&format!("releases/{number}/{name}"), &target)
+    }
+
     /// A link.
     pub fn link(self, path: &str, target: &str) -> Result<Partition> {
         let at = self.place(path)?;

@@ -94,6 +94,11 @@ impl Publisher {
         self.nginx.put("release.json.minisig", &signed.minisig)
     }
 
+    /// Puts a file there.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.nginx.put(name, bytes)
+    }
+
     /// A disk that trusts this publisher and has no release at all.
     pub fn blank_disk(&self) -> Result<DiskFile> {
         self.partition()?.disk()

@@ -1,55 +1,124 @@
 //! Beginning the boot anew without a reboot: everything that was mounted is let go, and /init is executed once more.
+//!
+//! What the next boot cannot find out by itself it gets from a variable: words, like those of the kernel's command line.
 
 use crate::failure::{Doing, Failure};
 use crate::handover::is_in_memory;
 use crate::kernel_fs::c_string;
+use crate::watchdog;
+use menagerie::layout::{INITRD, KERNEL};
+use menagerie::{Entry, Layout, Release, Selection, spec};
 use rustix::mount::{UnmountFlags, unmount};
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
 
-/// How it begins anew.
+/// Why it begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anew {
-    /// As a boot does.
-    Whole,
-    /// With a boot partition that nothing is written to, since writing has failed.
+    /// Writing to the boot partition has failed: nothing is written to it any more.
     ReadOnly,
+    /// Another configuration is there.
+    Configured,
+    /// Another release is there.
+    Installed,
 }
 
-/// The environment variable that says the latter; the root's init never sees it.
+/// The environment variable; the root's init never sees it.
 const VARIABLE: &str = "DOCK0_BOOT";
-const READ_ONLY: &str = "read-only";
 /// The program, as the kernel starts it.
 const INIT: &str = "/init";
 
+const READ_ONLY: &str = "read-only";
+/// What the boot loader was not able to start no longer matters.
+const MENDED: &str = "mended";
+/// The numbers on the kernel's command line are those of other releases now.
+const NEWEST: &str = "newest";
+/// No release's kernel runs.
+const NO_RELEASE: &str = "no-release";
+
+/// The release whose kernel and initrd run, once it is known.
+static STARTED: OnceLock<Option<Release>> = OnceLock::new();
+
 /// Whether this boot leaves the boot partition as it is.
 pub fn is_read_only() -> bool {
-    std::env::var_os(VARIABLE).is_some_and(|how| how == READ_ONLY)
+    known().is(READ_ONLY)
+}
+
+/// What this boot is asked for, where the kernel's command line asks for that.
+pub fn entry(asked: Entry) -> Entry {
+    let is_void = known().is(NEWEST) || known().is(MENDED) && matches!(asked, Entry::Instead(_));
+    if is_void { Entry::Asked(Selection::Latest) } else { asked }
+}
+
+/// The release whose kernel and initrd run: `found` is what the kernel's command line leads to in a boot that has begun only once.
+pub fn started(found: impl FnOnce() -> Option<Release>) -> Option<&'static Release> {
+    STARTED.get_or_init(|| known().started().unwrap_or_else(found)).as_ref()
 }
 
 /// Begins anew. Comes back only with the reason why that is not possible.
-pub fn begin(how: Anew) -> Result<Infallible, Failure> {
+pub fn begin(why: Anew) -> Result<Infallible, Failure> {
     if !is_in_memory("/").doing(|| "looking at /".into())? {
         return Err(Failure::new("beginning anew: the initrd is gone already"));
     }
     let mounts = std::fs::read_to_string("/proc/self/mounts").doing(|| "reading /proc/self/mounts".into())?;
     let words: Vec<CString> =
         std::env::args_os().map(|word| CString::new(word.into_vec()).unwrap_or_default()).collect();
+    let next = known().and(why, STARTED.get().map(Option::as_ref));
+    // Whoever boots next may be nobody's trial.
+    watchdog::disarm();
     for target in targets(&mounts) {
         // Lazily: what is open is closed by the exec. Worst case: it stays mounted below what is mounted next.
         unmount(target, UnmountFlags::DETACH).unwrap_or_default();
     }
-    let environment = match how {
-        Anew::Whole => vec![],
-        Anew::ReadOnly => vec![c_string(&format!("{VARIABLE}={READ_ONLY}"))],
-    };
+    let environment = [c_string(&format!("{VARIABLE}={}", next.0))];
     nix::unistd::execve(&c_string(INIT), &words, &environment).doing(|| format!("starting {INIT} again"))
 }
 
 /// Where something is mounted but /, what lies on top first.
 fn targets(mounts: &str) -> impl Iterator<Item = &str> {
     mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)).filter(|target| *target != "/")
+}
+
+/// What a boot knows of the one before it; nothing in the first one.
+struct Known(String);
+
+fn known() -> Known {
+    Known(std::env::var(VARIABLE).unwrap_or_default())
+}
+
+impl Known {
+    fn is(&self, word: &str) -> bool {
+        self.0.split(' ').any(|known| known == word)
+    }
+
+    /// The kernel and the initrd that run, as a release of no number; `None` where nothing is known of them.
+    fn started(&self) -> Option<Option<Release>> {
+        let artifacts = self.0.split(' ').filter_map(|word| spec::parse(&Layout::default(), word).ok());
+        let artifacts = artifacts.map(|spec| spec.artifact).collect::<heapless::Vec<_, _>>();
+        match artifacts.is_empty() {
+            true => self.is(NO_RELEASE).then_some(None),
+            false => Some(Some(Release { number: 0, artifacts })),
+        }
+    }
+
+    /// The same and why the boot begins anew, and what runs as far as that was found out.
+    fn and(&self, why: Anew, started: Option<Option<&Release>>) -> Known {
+        let before = [READ_ONLY, MENDED, NEWEST].into_iter().filter(|word| self.is(word));
+        let now: &[&str] = match why {
+            Anew::ReadOnly => &[READ_ONLY],
+            Anew::Configured => &[MENDED],
+            Anew::Installed => &[MENDED, NEWEST],
+        };
+        let mut words: String = before.chain(now.iter().copied()).map(|word| format!("{word} ")).collect();
+        if let Some(started) = started {
+            let artifacts = [KERNEL, INITRD].iter().filter_map(|name| started?.artifact(name));
+            let running: String = artifacts.map(|own| format!("{}={} ", own.name, own.version)).collect();
+            words += if running.is_empty() { NO_RELEASE } else { &running };
+        }
+        Known(words)
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +136,33 @@ mod tests {
         if is_in_memory("/").unwrap() {
             return; // a container whose root is in memory: nothing must be tried there
         }
-        assert_eq!(begin(Anew::Whole).unwrap_err().to_string(), "beginning anew: the initrd is gone already");
+        assert_eq!(begin(Anew::Configured).unwrap_err().to_string(), "beginning anew: the initrd is gone already");
+    }
+
+    fn release(artifacts: &[(&str, &str)]) -> Release {
+        let artifact = |(name, version): &(&str, &str)| menagerie::Artifact {
+            name: name.parse().unwrap(),
+            version: version.parse().unwrap(),
+        };
+        Release { number: 0, artifacts: artifacts.iter().map(artifact).collect() }
+    }
+
+    #[test]
+    fn what_runs_is_known_however_often_a_boot_begins_anew() {
+        let first = Known(String::new());
+        assert_eq!(first.started(), None);
+        let both = [("kernel", "6.12"), ("initrd", "1.0")];
+        let whole = release(&[&both[..], &[("vm_root", "1")]].concat());
+        let next = first.and(Anew::Installed, Some(Some(&whole)));
+        assert_eq!(next.started(), Some(Some(release(&both))));
+        assert!(next.is(NEWEST) && !next.is(READ_ONLY));
+        let last = next.and(Anew::ReadOnly, Some(next.started().unwrap().as_ref()));
+        assert_eq!(last.started(), Some(Some(release(&both))));
+        assert!(last.is(NEWEST) && last.is(READ_ONLY));
+        // A kernel that came from nowhere on the disk is not that of a release which came later.
+        assert_eq!(first.and(Anew::Installed, Some(None)).started(), Some(None));
+        let rootless = first.and(Anew::Configured, Some(Some(&release(&[("vm_root", "1")]))));
+        assert_eq!(rootless.started(), Some(None), "neither is that of a release without one");
+        assert_eq!(first.and(Anew::ReadOnly, None).started(), None, "nobody had asked yet");
     }
 }

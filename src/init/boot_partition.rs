@@ -17,6 +17,7 @@ use crate::rescue;
 use crate::store::Disk;
 use crate::store::survey;
 use menagerie::{Entry, Layout, Listing, RelPath, Selection, layout};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use std::fs;
 use std::io;
@@ -29,10 +30,11 @@ use wire::superblock::Kind;
 /// The mounted boot partition.
 pub struct BootPartition {
     mounted_on: String,
+    is_read_only: bool,
 }
 
 impl BootPartition {
-    /// Mounts it for writing (state is kept there), with nothing on it taken for a program or a device.
+    /// Mounts it for writing (state is kept there) where that can be, with nothing on it taken for a program or a device.
     pub fn mount(disk: &Device, places: &Places) -> Result<Self, Failure> {
         let (source, target) = (&disk.path, &places.bootmnt);
         let doing = || format!("mounting {source} on {target} as ext4");
@@ -43,14 +45,22 @@ impl BootPartition {
             Content::Unreadable(why) => return Err(Failure::new(format!("{}: {why}", doing()))),
         }
         say!("mounting {source} on {target} as ext4");
-        let mut flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        if again::is_read_only() {
-            note!("{target} is read-only: it has met an error, and nothing can be written to it (e2fsck)");
-            flags |= MountFlags::RDONLY;
+        let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let mount = |flags| mount(source, target, "ext4", flags, Some(&*c_string("errors=remount-ro")));
+        let why = match again::is_read_only() {
+            true => Some("it has met an error (e2fsck)"),
+            false => match mount(flags) {
+                Err(Errno::ROFS | Errno::ACCESS) => Some("its disk is write-protected"),
+                mounted => mounted.map(|()| None).doing(doing)?,
+            },
+        };
+        if let Some(why) = why {
+            note!("{target} is read-only, and nothing is written down: {why}");
+            mount(flags | MountFlags::RDONLY).doing(doing)?;
+            return Ok(BootPartition { mounted_on: target.clone(), is_read_only: true });
         }
-        mount(source, target, "ext4", flags, Some(&*c_string("errors=remount-ro"))).doing(doing)?;
         rescue::keep_records_on(fs::File::open(target).doing(|| format!("opening {target}"))?);
-        Ok(BootPartition { mounted_on: target.clone() })
+        Ok(BootPartition { mounted_on: target.clone(), is_read_only: false })
     }
 
     /// The partition as the store sees it.
@@ -73,7 +83,7 @@ impl BootPartition {
     /// Looks for a newer release if the settings want that of a boot of the newest one. Whatever goes wrong is said, and the boot goes
     /// on with what is there.
     pub fn look_for_newer(&self, releases: Box<Listing>, entry: Entry) -> Result<Box<Listing>, Failure> {
-        if entry != Entry::Asked(Selection::Latest) || again::is_read_only() {
+        if entry != Entry::Asked(Selection::Latest) || self.is_read_only {
             return Ok(releases);
         }
         let disk = self.disk()?;

@@ -10,9 +10,10 @@ use init::failure::Failure;
 use init::image::Image;
 use init::places::Places;
 use init::role::Role;
+use init::store::survey;
 use init::trial::{self, Debt, Taken};
 use init::{
-    command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
+    again, command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
     scratch, shell, stopwatch,
 };
 use menagerie::{Entry, Listing, Selection, newest_with_root};
@@ -69,7 +70,7 @@ fn boot() -> Result<Infallible, Failure> {
 
     let (image, debt) = match &orders.rootfspath {
         Some(path) => (partition.image_at(path)?, Debt::NONE),
-        None => image_of_release(&partition, orders.entry(), &places)?,
+        None => image_of_release(&partition, again::entry(orders.entry()), &places)?,
     };
     stopwatch::lap("release");
 
@@ -86,7 +87,10 @@ fn boot() -> Result<Infallible, Failure> {
     stopwatch::lap("scratch layer");
 
     let config = match partition.waits_for_config(orders.config)? {
-        true => partition.receive_config(orders.config, &image, &places)?,
+        true => {
+            trial::has_come_up(&partition.disk()?, &debt);
+            partition.receive_config(orders.config, &image, &places)?
+        }
         false => partition.config(orders.config, &places)?,
     };
     stopwatch::lap("configuration");
@@ -108,9 +112,9 @@ fn boot() -> Result<Infallible, Failure> {
 /// The image of the release that is booted, which has proved itself or is on trial; and what the boot owes for that.
 fn image_of_release(partition: &BootPartition, entry: Entry, places: &Places) -> Result<(Image, Debt), Failure> {
     let releases = partition.list()?;
-    let started = trial::started(&releases, entry);
+    let started = again::started(|| trial::started(&releases, entry));
     let (releases, entry) = install_or_look(partition, releases, entry)?;
-    let Taken { listing, release, debt } = trial::choose(&partition.disk()?, releases, entry, started.as_ref())?;
+    let Taken { listing, release, debt } = trial::choose(&partition.disk()?, releases, entry, started)?;
     Ok((partition.image_of(&listing, release, places)?, debt))
 }
 
@@ -126,7 +130,8 @@ fn install_or_look(
         Ok(true) => partition.disk().and_then(|disk| install::boot::over_the_network(&disk)),
         Err(failure) => Err(failure),
     };
-    match (installed, newest_with_root(&releases)) {
+    let (marks, _) = survey::marks(&partition.disk()?);
+    match (installed, newest_with_root(&releases, &marks)) {
         (Ok(()), _) => Ok((partition.list()?, entry)),
         (Err(failure), None) => Err(failure),
         (Err(failure), Some(older)) => {

@@ -12,12 +12,14 @@ use crate::shell;
 use crate::state_file::{self, Hurry};
 use crate::store::{Disk, Files};
 use crate::sys;
-use crate::trial::{self, Try};
+use crate::trial::{self, Debt};
+use crate::watchdog;
 use menagerie::layout;
 use rustix::fs;
 use rustix::system::RebootCommand;
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -34,8 +36,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the countdown is said, in seconds.
 const REMIND: u32 = 10;
 
-/// The try that is spent if the boot fails, and the disk on which that is written down.
-static DEBT: Mutex<Option<(Disk, Try)>> = Mutex::new(None);
+/// What a boot owes that fails.
+enum Account {
+    /// This, on this disk.
+    Open(Disk, Debt),
+    /// No more: whether the next boot may do better.
+    Closed(bool),
+}
+
+static ACCOUNT: Mutex<Account> = Mutex::new(Account::Closed(false));
 
 static POLICY: OnceLock<RescuePolicy> = OnceLock::new();
 static BOOT_PARTITION: OnceLock<File> = OnceLock::new();
@@ -48,28 +57,29 @@ pub fn obey(policy: RescuePolicy) {
     POLICY.get_or_init(|| policy);
 }
 
-/// The mounted boot partition, for the record of the failure. Only the first call counts.
+/// The mounted boot partition, if it can be written to, for the record of the failure. Only the first call counts.
 pub fn keep_records_on(boot_partition: File) {
     BOOT_PARTITION.get_or_init(|| boot_partition);
 }
 
-/// Lets a boot that fails spend this try.
-pub fn owe(disk: &Disk, one: Try) -> Result<(), Failure> {
-    *debt() = Some((disk.again()?, one));
+/// Has this written down if the boot fails.
+pub fn owe(disk: &Disk, debt: Debt) -> Result<(), Failure> {
+    *account() = Account::Open(disk.again()?, debt);
     Ok(())
 }
 
-/// It is spent, or the boot is over.
-pub fn owe_nothing() {
-    debt().take();
+/// It is written down, or cannot be; after that the next boot may do better, or not.
+pub fn owe_no_more(can_do_better: bool) {
+    *account() = Account::Closed(can_do_better);
 }
 
 /// Whoever panics while he holds it leaves it whole: it is one value.
-fn debt() -> MutexGuard<'static, Option<(Disk, Try)>> {
-    DEBT.lock().unwrap_or_else(PoisonError::into_inner)
+fn account() -> MutexGuard<'static, Account> {
+    ACCOUNT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the watch over the boot waits: something is under way that takes its time, and has deadlines of its own.
+/// Whether the watch over the boot waits, and the hardware's watchdog with it: something is under way that takes its time, and has
+/// deadlines of its own.
 static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Does something while the watch over the boot is held; it begins anew then.
@@ -87,7 +97,11 @@ pub fn come_after(seconds: u32) -> Result<(), Failure> {
         let (mut left, second) = (seconds, Duration::from_secs(1));
         while left > 0 {
             sleep(second);
-            left = if HELD.load(Ordering::Relaxed) { seconds } else { left - 1 };
+            left -= 1;
+            if HELD.load(Ordering::Relaxed) {
+                left = seconds;
+                watchdog::ask_for_more_time();
+            }
         }
         rescue(&Failure::new(format!("the boot is not over after {seconds} s (dock0.deadline= and twice dock0.wait=)")))
     };
@@ -115,9 +129,9 @@ pub fn rescue(failure: &Failure) -> ! {
     alarm!("the boot has failed: {failure}");
     begin_anew_if_shut_down();
     write_down(failure);
-    let can_do_better = spend_try();
+    let can_do_better = close_account();
     write_boot_down();
-    match POLICY.get().copied().unwrap_or_default() {
+    match policy() {
         RescuePolicy::Network { seconds } => {
             if !can_do_better {
                 call_for_help(Duration::from_secs(seconds.into()));
@@ -126,6 +140,7 @@ pub fn rescue(failure: &Failure) -> ! {
         }
         RescuePolicy::Reboot { seconds } => count_down_and_reboot(seconds),
         RescuePolicy::Shell if shell::is_there() => {
+            watchdog::disarm();
             alarm!("a shell on the console (dock0.rescue=shell); the VM reboots when it ends");
             shell::run();
             count_down_and_reboot(0)
@@ -139,6 +154,7 @@ pub fn rescue(failure: &Failure) -> ! {
             end(RebootCommand::PowerOff)
         }
         RescuePolicy::Halt => {
+            watchdog::disarm();
             alarm!("halting, the console stays readable (dock0.rescue=halt)");
             end(RebootCommand::Halt)
         }
@@ -153,9 +169,9 @@ pub fn go_on(failure: &Failure, instead: &str) {
 }
 
 /// An ext4 that has met an error can be neither written to nor opened anything of any more (Linux 6.12, ext4_handle_error); mounted
-/// anew, and read-only, it boots what it holds. Once.
+/// anew, and read-only, it boots what it holds. Once: then nothing is kept on it.
 fn begin_anew_if_shut_down() {
-    let Some(boot_partition) = BOOT_PARTITION.get().filter(|_| !again::is_read_only()) else { return };
+    let Some(boot_partition) = BOOT_PARTITION.get() else { return };
     let synced = within(PATIENCE, move || Ok(fs::fsync(boot_partition)?));
     // One that does not answer at all is no better the next time.
     if synced.err().and_then(|error| error.raw_os_error()).is_none() {
@@ -181,20 +197,15 @@ fn write_down(failure: &Failure) {
 fn call_for_help(patience: Duration) {
     let on_main_thread = std::thread::current().name() == Some("main");
     // The watch over the boot calls nobody: the disk that holds the boot up would hold that up, too.
-    let Some(boot_partition) = BOOT_PARTITION.get().filter(|_| on_main_thread && !again::is_read_only()) else {
-        return;
-    };
+    let Some(boot_partition) = BOOT_PARTITION.get().filter(|_| on_main_thread) else { return };
     let help = sys::path_of(boot_partition).map_err(|error| Failure::new(error.words())).and_then(|path| {
         let disk = Disk::open(&path)?;
-        if help::can_be_called(&disk) { help::call(&disk, patience).map(Some) } else { Ok(None) }
+        if can_call_for_help(&disk) { without_watch(|| help::call(&disk, patience)).map(Some) } else { Ok(None) }
     });
-    match help {
-        Ok(None) => {}
-        Ok(Some(Help::Came)) => {
-            alarm!("the boot begins anew with what has come");
-            let Err(failure) = again::begin(Anew::Whole);
-            alarm!("{failure}");
-        }
+    let came = match help {
+        Ok(None) => return,
+        Ok(Some(Help::Configured)) => Anew::Configured,
+        Ok(Some(Help::Installed)) => Anew::Installed,
         Ok(Some(Help::Reboot)) => {
             alarm!("an operator wants it: rebooting");
             end(RebootCommand::Restart)
@@ -203,19 +214,35 @@ fn call_for_help(patience: Duration) {
             alarm!("nobody came: rebooting");
             end(RebootCommand::Restart)
         }
-        Err(failure) => alarm!("calling for help: {failure}"),
-    }
+        Err(failure) => return alarm!("calling for help: {failure}"),
+    };
+    alarm!("the boot begins anew with what has come");
+    let Err(failure) = again::begin(came);
+    alarm!("{failure}");
+}
+
+/// Whether somebody can be called who mends what fails, and shall be.
+pub fn can_call_for_help(disk: &Disk) -> bool {
+    BOOT_PARTITION.get().is_some() && matches!(policy(), RescuePolicy::Network { .. }) && help::can_be_called(disk)
+}
+
+fn policy() -> RescuePolicy {
+    POLICY.get().copied().unwrap_or_default()
 }
 
 /// A release that fails again and again is not tried for ever: whether this one was on trial, so that the next boot may do better.
-fn spend_try() -> bool {
-    let Some((disk, one)) = debt().take() else { return false };
-    let spent =
-        within(PATIENCE, move || trial::spend(&disk, one).map_err(|failure| io::Error::other(failure.to_string())));
-    if let Err(error) = spent {
+fn close_account() -> bool {
+    let account = mem::replace(&mut *account(), Account::Closed(false));
+    let (disk, debt) = match account {
+        Account::Closed(can_do_better) => return can_do_better,
+        Account::Open(disk, debt) => (disk, debt),
+    };
+    let failed =
+        within(PATIENCE, move || trial::fail(&disk, debt).map_err(|failure| io::Error::other(failure.to_string())));
+    failed.unwrap_or_else(|error| {
         alarm!("{}: this boot is not counted", error.words());
-    }
-    true
+        false
+    })
 }
 
 fn write_record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {
@@ -232,7 +259,10 @@ fn write_boot_down() {
 
 /// Does something that waits for a disk, but waits no longer than `patience` for it: a disk may never answer, and the
 /// countdown must come all the same. This is what init has a second thread for.
-fn within(patience: Duration, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+fn within<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let worker = std::thread::Builder::new().spawn(work)?;
     let deadline = Instant::now() + patience;
     while !worker.is_finished() {

@@ -30,6 +30,7 @@ pub struct Taken {
 }
 
 /// What a boot owes to the records of its release.
+#[derive(Clone, Copy, Debug)]
 pub struct Debt {
     /// The try, and when it is spent.
     spends: Option<(Try, Cost)>,
@@ -40,7 +41,7 @@ pub struct Debt {
 
 /// One try of a release.
 #[derive(Clone, Copy, Debug)]
-pub struct Try {
+struct Try {
     before: Option<Trial>,
     spent: Trial,
 }
@@ -50,7 +51,7 @@ impl Debt {
     pub const NONE: Debt = Debt { spends: None, starts: None };
 }
 
-/// The release whose kernel and initrd run.
+/// The release whose kernel and initrd the boot loader has started.
 pub fn started(listing: &Listing, entry: Entry) -> Option<Release> {
     match entry {
         Entry::Instead(number) | Entry::Asked(Selection::Number(number)) => listing.release(number),
@@ -63,7 +64,9 @@ pub fn started(listing: &Listing, entry: Entry) -> Option<Release> {
 pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, started: Option<&Release>) -> Result<Taken, Failure> {
     let (marks, remarks) = survey::marks(disk);
     remarks.all().for_each(|remark| note!("{remark}"));
-    let Terms { tries, watchdog } = terms(disk, &listing, &marks);
+    let terms = terms(disk, &listing, &marks);
+    let tries = terms.tries;
+    let way = Way { disk, started, terms, marks: &marks };
     let mut is_whole = |release: &Release| survey::is_whole(disk, &Layout::default(), release);
     let verdict = judge(&listing, &marks, entry, tries, &mut is_whole);
     let (release, debt) = match verdict.map_err(|impossible| Failure::new(impossible.to_string()))? {
@@ -81,25 +84,44 @@ pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, started: Option<
         Verdict::FallBack { from, to, why } => {
             say_way_back(from, to, why);
             let (bad, to) = (Some(from.id()), to.clone());
-            return Way { disk, started, tries }.go_back(listing, bad, &to);
+            return way.go_back(listing, bad, &to);
         }
         Verdict::BeginAnew(release) => {
             let release = release.clone();
             alarm!("no release is left that is good, or not bad: release {} ({release}) begins anew", release.id());
-            let (listing, release) = Way { disk, started, tries }.move_to(listing, None, &release)?;
-            return Ok(Taken { listing, release, debt: Debt { spends: None, starts: Some(None) } });
+            let (listing, release) = way.move_to(listing, None, &release)?;
+            let debt = Debt { spends: None, starts: Some(None) };
+            rescue::owe(disk, debt)?;
+            return Ok(Taken { listing, release, debt });
         }
+        Verdict::Stuck(newest) => return Err(give_up(disk, newest, tries)),
     };
-    run_own_kernel(disk, release, listing.latest == Some(release.number), started);
+    let is_newest = listing.latest == Some(release.number);
+    if let (Entry::Instead(_), Some(starts), true) = (entry, debt.starts, is_newest) {
+        // Whatever comes of its kernel, the boot loader starts it from now on.
+        set_starts(disk, starts);
+    }
+    way.run_own_kernel(release, is_newest);
+    rescue::owe(disk, debt)?;
     if let Some((one, cost)) = debt.spends {
         let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
         let (id, left) = (one.spent.id, one.spent.left);
         say!("release {id} is on trial: {left} {of} are left after this one (menagerie good ends it)");
-        rescue::owe(disk, one)?;
-        watchdog.into_iter().for_each(watchdog::arm);
+        way.watch_over(release);
     }
     let release = Selection::Number(release.number);
     Ok(Taken { listing, release, debt })
+}
+
+/// Where whoever can help is called the boot loader goes on starting what can call him. Where nobody is, the newest release is
+/// started as often as before, and may do better.
+fn give_up(disk: &Disk, newest: &Release, tries: u8) -> Failure {
+    let sentence = format!("release {} ({newest}) never came up, and nothing else here can be booted", newest.id());
+    if rescue::can_call_for_help(disk) {
+        return Failure::new(sentence);
+    }
+    set_starts(disk, Some(tries));
+    Failure::new(sentence + ": it is started again")
 }
 
 fn say_way_back(from: &Release, to: &Release, why: Why) {
@@ -117,8 +139,8 @@ struct Way<'w> {
     disk: &'w Disk,
     /// See [`started`].
     started: Option<&'w Release>,
-    /// How many tries a release has.
-    tries: u8,
+    terms: Terms,
+    marks: &'w Marks,
 }
 
 impl Way<'_> {
@@ -138,14 +160,44 @@ impl Way<'_> {
         bad: Option<ReleaseId>,
         to: &Release,
     ) -> Result<(Box<Listing>, Selection), Failure> {
-        let turned = turn(self.disk, bad, to.id(), self.tries);
+        let turned = turn(self.disk, bad, to.id(), self.terms.tries);
         if let Err(failure) = &turned {
             alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
         }
-        run_own_kernel(self.disk, to, turned.is_ok(), self.started);
+        self.run_own_kernel(to, turned.is_ok());
         match turned {
             Ok(()) => Ok((survey::listing(self.disk, &Layout::default())?.0, Selection::Latest)),
             Err(_) => Ok((listing, Selection::Number(to.number))),
+        }
+    }
+
+    /// Starts the kernel of a release, if another one's runs: by kexec, or through the boot loader where that would start it.
+    fn run_own_kernel(&self, release: &Release, is_newest: bool) {
+        if self.started.is_none_or(|started| kexec::is_same_kernel(started, release)) {
+            return;
+        }
+        let Err(failure) = self.start_kernel(release, is_newest);
+        if is_newest {
+            rescue::leave(&format!("{failure}; the boot loader starts it instead"));
+        }
+        // The kernel has no modules that the root would have to fit.
+        alarm!("{failure}: booting it with the kernel that runs");
+    }
+
+    fn start_kernel(&self, to: &Release, is_newest: bool) -> Result<Infallible, Failure> {
+        let choice = if is_newest { String::new() } else { format!(" dock0.release={}", to.number) };
+        kexec::load(self.disk, to, &choice)?;
+        say!("starting the kernel of release {} ({to})", to.id());
+        boots::boots(to);
+        boots::write_down_or_say(self.disk, Outcome::AnotherKernel);
+        self.watch_over(to);
+        kexec::start(self.disk).inspect_err(|_| watchdog::disarm())
+    }
+
+    /// Has the hardware reset this machine if a release hangs that nobody has called good.
+    fn watch_over(&self, release: &Release) {
+        if let Some(patience) = self.terms.watchdog.filter(|_| !self.marks.is_good(release.id())) {
+            watchdog::arm(patience);
         }
     }
 }
@@ -186,46 +238,40 @@ pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId, tries: u8) -> Re
     }
 }
 
-/// Starts the kernel of a release, if another one's runs: by kexec, or through the boot loader where that would start it.
-fn run_own_kernel(disk: &Disk, release: &Release, is_newest: bool, started: Option<&Release>) {
-    if started.is_none_or(|started| kexec::is_same_kernel(started, release)) {
-        return;
+/// Lets the boot loader start the newest release as often as at first: its kernel has come up, and what comes now may take long.
+pub fn has_come_up(disk: &Disk, debt: &Debt) {
+    if let Some(starts) = debt.starts {
+        set_starts(disk, starts);
     }
-    let Err(failure) = start_kernel(disk, release, is_newest);
-    if is_newest {
-        rescue::leave(&format!("{failure}; the boot loader starts it instead"));
-    }
-    // The kernel has no modules that the root would have to fit.
-    alarm!("{failure}: booting it with the kernel that runs");
-}
-
-fn start_kernel(disk: &Disk, to: &Release, is_newest: bool) -> Result<Infallible, Failure> {
-    let choice = if is_newest { String::new() } else { format!(" dock0.release={}", to.number) };
-    kexec::load(disk, to, &choice)?;
-    say!("starting the kernel of release {} ({to})", to.id());
-    boots::boots(to);
-    boots::write_down_or_say(disk, Outcome::AnotherKernel);
-    kexec::start(disk)
 }
 
 /// Writes down what a boot owes, before the root takes over.
 pub fn settle(disk: &Disk, debt: &Debt) {
     if let Some((one, Cost::EveryBoot)) = debt.spends {
-        // From here on it is spent, whatever else goes wrong.
-        rescue::owe_nothing();
-        if let Err(failure) = trials::spend(disk, one.before, one.spent) {
+        let spent = trials::spend(disk, one.before, one.spent);
+        // From here on the next boot does better, or not, whatever else goes wrong in this one.
+        rescue::owe_no_more(spent.is_ok());
+        if let Err(failure) = spent {
             alarm!("{failure}: this boot is not counted");
+            // But the boot loader goes on counting, if it can.
+            return;
         }
     }
     watchdog::ask_for_more_time();
-    if let Some(starts) = debt.starts
-        && let Err(failure) = loader::set(disk, starts)
-    {
-        alarm!("{failure}: the boot loader counts this boot as one that never came up");
-    }
+    has_come_up(disk, debt);
 }
 
-/// Spends a try of a boot that has failed.
-pub fn spend(disk: &Disk, one: Try) -> Result<(), Failure> {
-    trials::spend(disk, one.before, one.spent)
+/// Writes down what a boot owes that has failed: whether the next one may do better.
+pub fn fail(disk: &Disk, debt: Debt) -> Result<bool, Failure> {
+    if let Some((one, _)) = debt.spends {
+        trials::spend(disk, one.before, one.spent)?;
+    }
+    has_come_up(disk, &debt);
+    Ok(debt.spends.is_some())
+}
+
+fn set_starts(disk: &Disk, starts: Option<u8>) {
+    if let Err(failure) = loader::set(disk, starts) {
+        alarm!("{failure}: the boot loader counts this boot as one that never came up");
+    }
 }

@@ -48,6 +48,13 @@ pub fn ask_for_more_time() {
     }
 }
 
+/// Stops the one that this program has armed.
+pub fn disarm() {
+    if let Some(Err(error)) = armed().take().map(|mut watchdog| watchdog.write_all(STOP)) {
+        note!("stopping the watchdog: {}", error.words());
+    }
+}
+
 /// Stops the one that a boot has armed, from the running system; whoever has taken it over keeps it.
 pub fn stop() -> Result<(), Failure> {
     let Some((device, mut file)) = open_hardware(Path::new("/dev"))? else { return Ok(()) };

@@ -4,7 +4,7 @@ use anyhow::Result;
 use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition};
-use qemu::{Disk, Plug, Writes};
+use qemu::{Disk, Plug};
 use std::time::Duration;
 
 fn uuid(disk: &DiskFile) -> Result<String> {
@@ -88,14 +88,5 @@ fn a_disk_that_is_no_boot_partition_is_said() -> Result<()> {
     let root = boot_tests::Root::with_probe("x")?.pack(dock0::image::Format::Squashfs)?;
     let squashfs = Boot::kernel("root=/dev/sda").disk(Disk::scsi(&root.path));
     squashfs.to_rescue(&format!("{doing}: it holds squashfs"))?;
-    Ok(())
-}
-
-#[test]
-fn a_write_protected_boot_partition_is_said() -> Result<()> {
-    let partition = Partition::with_probe()?.disk()?;
-    let mut disk = Disk::scsi(&partition.path);
-    disk.writes = Writes::Refused;
-    Boot::kernel("").disk(disk).to_rescue("mounting /dev/sda on /run/vm/bootmnt as ext4: read-only file system")?;
     Ok(())
 }

@@ -49,7 +49,11 @@ impl Lab {
     /// A boot of such a VM, which tells what it finds in three files of its root.
     pub fn boot<'d>(&self, disk: &'d DiskFile, words: &str) -> Boot<'d> {
         let words = format!("probe.read=/etc/hostname,/etc/secret,/etc/name {words}");
-        let mut boot = Boot::kernel(&words).scsi(disk);
+        self.reachable(Boot::kernel(&words).scsi(disk))
+    }
+
+    /// A boot that listens where he calls.
+    pub fn reachable<'d>(&self, mut boot: Boot<'d>) -> Boot<'d> {
         boot.machine.network = Network::User { forwards: vec![Forward { host: self.port, guest: 1002 }] };
         boot
     }

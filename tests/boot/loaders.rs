@@ -21,11 +21,11 @@ const LOADER: &str = "/proc/sys/kernel/bootloader_type";
 
 /// A disk as an operator makes it, with menagerie in its root.
 fn disk() -> Result<DiskFile> {
-    disk_with("", "{}")
+    disk_with("", "{}", 0)
 }
 
-/// The same with more words for the kernel, and settings.
-fn disk_with(words: &str, settings: &str) -> Result<DiskFile> {
+/// The same with more words for the kernel, settings, and a menu that waits for so many seconds.
+fn disk_with(words: &str, settings: &str, timeout: u32) -> Result<DiskFile> {
     let artifact = |name: &str, file| ArtifactFile {
         artifact: Artifact { name: name.parse().expect("a name"), version: "1".parse().expect("a version") },
         file,
@@ -38,7 +38,7 @@ fn disk_with(words: &str, settings: &str) -> Result<DiskFile> {
     ];
     let extra = format!("dock0.rescue=reboot:0 probe.read={LOADER} probe.run=/bin/busybox,sh,/dev/vda {words}");
     let extra = extra.trim_end().to_string();
-    let menu = Menu { timeout: 0, extra, ..Menu::default() };
+    let menu = Menu { timeout, extra, ..Menu::default() };
     let disk = DiskFile::blank(0)?;
     fs::remove_file(&disk.path)?;
     let place = tempfile::tempdir()?;
@@ -125,6 +125,28 @@ fn a_kernel_that_comes_up_is_not_counted_out() -> Result<()> {
     Ok(())
 }
 
+/// Whoever stands at the menu and picks an old release counts nothing, and goes on counting nothing.
+#[test]
+fn what_somebody_picks_from_the_menu_is_not_counted() -> Result<()> {
+    // GRUB 2 stands at the first entry, and GRUB Legacy at the eighth, with which it counts.
+    for (way, keys) in ways()?.into_iter().zip([&b"\x0e\r"[..], b"\x10\x10\x10\x10\x10\x10\r"]) {
+        let disk = disk_with("", "{}", 5)?;
+        said(&boot(&way, &disk, &INSTALL.replace("head -c 300000", "cat"))?.0)?;
+        for _ in 0..4 {
+            let mut vm = Boot::from(way.clone()).scsi(&disk).start()?;
+            vm.wait_for("start again", DEADLINE)?;
+            vm.send(keys)?;
+            vm.wait_for("dock0.release=1 ", DEADLINE)?;
+            vm.wait_for("dock0: release 1 of 2: ", DEADLINE)?;
+            ensure!(!vm.console().contains("dock0.fallback"), "{}", vm.console());
+        }
+        let (facts, report) = boot(&way, &disk, "")?;
+        ensure!(facts.cmdline.contains("dock0.release=latest"), "{}", facts.cmdline);
+        ensure!(report.console.contains("2 boots are left after this one"), "{}", report.console);
+    }
+    Ok(())
+}
+
 /// Out of tries after its root came up: by then the wrong kernel runs, and kexec brings the right one.
 #[test]
 fn a_release_that_falls_back_brings_its_own_kernel() -> Result<()> {
@@ -186,7 +208,7 @@ fn is_kexec(facts: &Facts) -> Result<bool> {
 /// somebody resets it, thrice.
 #[test]
 fn a_kernel_that_hangs_is_reset_by_the_watchdog() -> Result<()> {
-    let (way, disk) = (qemu::Boot::grub2()?, disk_with("panic=0", r#"{"watchdog": 12}"#)?);
+    let (way, disk) = (qemu::Boot::grub2()?, disk_with("panic=0", r#"{"watchdog": 12}"#, 0)?);
     let second = script(&(INSTALL.to_string() + "exec /sbin/menagerie reboot\n"))?;
     let mut boot = Boot::from(way.clone()).scsi(&disk).blk(&second);
     boot.machine.extra.extend(["-device".into(), "i6300esb".into()]);

@@ -1,5 +1,6 @@
 //! Trials, as real boots go through them: a new release proves itself, or the last good one takes its place again.
 
+use crate::lab::{Lab, bundle, facts, laid};
 use anyhow::{Context, Result, ensure};
 use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
@@ -7,6 +8,9 @@ use boot_tests::{Boot, Partition, Root};
 use dock0::image::Format;
 use menagerie::{Artifact, ReleaseId};
 use probe::Facts;
+use qemu::{Disk, Writes};
+use std::time::Duration;
+use wire::grubenv::{GRUBENV, empty_grubenv, with_tries};
 
 const NAME: &str = "probe.read=/etc/name";
 
@@ -16,6 +20,21 @@ fn id(version: &str) -> ReleaseId {
         name: "vm_root".parse().expect("a name"),
         version: version.parse().expect("a version"),
     }])
+}
+
+/// With a hardware watchdog.
+fn watched(mut boot: Boot) -> Boot {
+    boot.machine.extra.extend(["-device".into(), "i6300esb".into()]);
+    boot
+}
+
+/// The id of a release of this root with a kernel and an initrd.
+fn with_kernel(root: &str, version: &str) -> ReleaseId {
+    let artifact = |(name, version): (&str, &str)| Artifact {
+        name: name.parse().expect("a name"),
+        version: version.parse().expect("a version"),
+    };
+    ReleaseId::of(&[("kernel", version), ("initrd", version), ("vm_root", root)].map(artifact))
 }
 
 fn name(facts: &Facts) -> &str {
@@ -164,6 +183,89 @@ fn a_disk_that_an_error_made_read_only_boots_and_says_so() -> Result<()> {
     Ok(())
 }
 
+/// A disk that refuses all writes boots what it holds.
+#[test]
+fn a_write_protected_disk_boots_and_says_so() -> Result<()> {
+    let disk = on_trial(&Root::with_menagerie("new")?)?.disk()?;
+    let protected = Disk { writes: Writes::Refused, ..Disk::scsi(&disk.path) };
+    let (facts, report) = Boot::kernel(NAME).disk(protected).to_done()?;
+    assert_eq!(name(&facts), "new");
+    for said in [
+        "/run/vm/bootmnt is read-only, and nothing is written down: its disk is write-protected",
+        "read-only file system: this boot is not counted",
+    ] {
+        ensure!(report.console.contains(said), "{said}: {}", report.console);
+    }
+    Ok(())
+}
+
+/// The power went after the releases had turned, and the boot loader's count outlasted that: it starts what is bad in the place of
+/// what is good.
+#[test]
+fn a_bad_release_that_the_boot_loader_has_started_gives_way() -> Result<()> {
+    let marks = |partition: Partition| {
+        partition
+            .file(&format!("dock0/state/good-{}", id("r0")), b"")?
+            .file(&format!("dock0/state/bad-{}", id("r1")), b"")
+    };
+    let partition = marks(two_releases(&Root::with_menagerie("good")?)?)?;
+    let disk = partition.file(GRUBENV, &with_tries(&empty_grubenv(), Some(0)).context("a block")?)?.disk()?;
+    let (facts, _) = Boot::kernel(&format!("{NAME} dock0.release=1 dock0.fallback")).scsi(&disk).to_done()?;
+    assert_eq!(name(&facts), "good");
+    ensure!(!disk.debugfs(&format!("cat /{GRUBENV}"))?.contains("dock0_tries"), "the boot loader starts it again");
+    Ok(())
+}
+
+/// However long nobody pushes one: the watchdog leaves it alone, and the boot loader starts it as often as before.
+#[test]
+fn a_release_on_trial_that_waits_for_its_configuration_is_neither_reset_nor_counted_out() -> Result<()> {
+    let lab = Lab::new()?;
+    let partition = lab.trusted_by(on_trial(&Root::with_menagerie("new")?)?)?;
+    let partition = partition.file("dock0/settings.json", br#"{"watchdog": 4}"#)?;
+    let disk = partition.file(GRUBENV, &with_tries(&empty_grubenv(), Some(1)).context("a block")?)?.disk()?;
+    let mut vm = watched(lab.boot(&disk, "")).start()?;
+    vm.wait_for("the watchdog resets this machine in 4 s", DEADLINE)?;
+    vm.wait_for("dock0: waiting for a configuration on port 1002", DEADLINE)?;
+    std::thread::sleep(Duration::from_secs(10));
+    ensure!(disk.debugfs(&format!("cat /{GRUBENV}"))?.contains("dock0_tries=3"), "its kernel has come up");
+    lab.push(&mut vm, &bundle("waited"))?;
+    let facts = facts(vm)?;
+    assert_eq!(laid(&facts, "/etc/name").0, "new");
+    Ok(())
+}
+
+/// What comes next may be a kernel that hangs: the watchdog is armed before it is started.
+#[test]
+fn a_kernel_that_hangs_on_the_way_back_is_reset_by_the_watchdog() -> Result<()> {
+    let (kernel, initrd) = (std::fs::read(boot_tests::kernel())?, std::fs::read(boot_tests::initrd())?);
+    let partition = two_releases(&Root::with_menagerie("bad")?)?
+        .file(&format!("dock0/state/bad-{}", with_kernel("r0", "1")), b"")?;
+    let partition = partition.artifact(0, "kernel", "1", &kernel)?.artifact(0, "initrd", "1", &initrd)?;
+    let half = initrd.get(..300_000).context("a longer initrd")?;
+    let partition =
+        partition.link("releases/1/kernel", "../../artifacts/kernel/1")?.artifact(1, "initrd", "2", half)?;
+    let disk = partition.file("dock0/settings.json", br#"{"watchdog": 8}"#)?.disk_of(80 << 20, "dock0")?;
+    let console = watched(Boot::kernel("panic=0 watchdog.stop_on_reboot=0").scsi(&disk)).to_end()?;
+    for said in ["starting the kernel of release", "the watchdog resets this machine in 8 s", "Kernel panic"] {
+        ensure!(console.contains(said), "{said}: {console}");
+    }
+    Ok(())
+}
+
+/// Its try is spent by then: the next boot does better, and nobody has to be called.
+#[test]
+fn a_root_that_cannot_be_started_at_the_very_end_is_a_boot_that_fails() -> Result<()> {
+    let lab = Lab::new()?;
+    let root = Root::empty()?.file("sbin/init", b"\x7fELF, but no more", 0o755)?;
+    let disk = lab.trusted_by(on_trial(&root)?)?.disk()?;
+    let mut vm = lab.boot(&disk, "dock0.config=skip").and("dock0.rescue=network:600").start()?;
+    vm.wait_for("rebooting in 30 s", DEADLINE)?;
+    ensure!(!vm.console().contains("waiting for help"), "{}", vm.console());
+    drop(vm);
+    assert!(state(&disk)?.contains(&format!("trial-{}-2", id("r0"))), "{:?}", state(&disk)?);
+    Ok(())
+}
+
 /// Installed while the one before is still on trial: the way back leads to the one that was called good.
 #[test]
 fn the_way_back_passes_over_a_release_that_was_never_good() -> Result<()> {
@@ -194,24 +296,24 @@ fn the_way_back_passes_over_a_release_that_was_never_good() -> Result<()> {
 #[test]
 fn a_watchdog_resets_what_hangs_and_nothing_else() -> Result<()> {
     let partition = on_trial(&Root::with_menagerie("new")?)?.file("dock0/settings.json", br#"{"watchdog": 4}"#)?;
-    let watched = |disk, words: &str| {
-        let mut boot = Boot::kernel(&format!("{NAME} {words}")).scsi(disk);
-        boot.machine.extra.extend(["-device".into(), "i6300esb".into()]);
-        boot
-    };
+    fn boot<'d>(disk: &'d DiskFile, words: &str) -> Boot<'d> {
+        Boot::kernel(&format!("{NAME} {words}")).scsi(disk)
+    }
     let hangs = "probe.run=/bin/busybox,sleep,1000";
     let disk = partition.disk()?;
     for _ in 0..3 {
-        let console = watched(&disk, hangs).to_end()?;
+        let console = watched(boot(&disk, hangs)).to_end()?;
         ensure!(console.contains("the watchdog resets this machine in 4 s"), "{console}");
         ensure!(console.contains("handing over to /sbin/init") && !console.contains("rebooting"), "{console}");
     }
     let stays = "probe.run=/bin/busybox,sleep,9";
-    let (facts, report) = watched(&disk, stays).to_done()?;
+    let (facts, report) = watched(boot(&disk, stays)).to_done()?;
     assert_eq!(name(&facts), "old");
     ensure!(!report.console.contains("resets this machine"), "{}", report.console);
-    let disk = partition.disk()?;
-    let facts = watched(&disk, &format!("probe.run=/sbin/menagerie,good {stays}")).facts()?;
-    assert_eq!((name(&facts), facts.ran[1].code), ("new", Some(0)), "{:?}", facts.ran);
+    for good in ["good", "good,0"] {
+        let disk = partition.disk()?;
+        let facts = watched(boot(&disk, &format!("probe.run=/sbin/menagerie,{good} {stays}"))).facts()?;
+        assert_eq!((name(&facts), facts.ran[1].code), ("new", Some(0)), "{good}: {:?}", facts.ran);
+    }
     Ok(())
 }

@@ -4,10 +4,10 @@ use super::words::{Options, Proof};
 use super::{Ended, change, complain, running};
 use crate::failure::Failure;
 use crate::kexec;
-use crate::store::Disk;
 use crate::store::change::Change;
+use crate::store::{Disk, survey};
 use crate::watchdog;
-use menagerie::Which;
+use menagerie::{Release, ReleaseId, Which};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -20,19 +20,26 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 /// Ends the trial of this release, or of the running one.
 pub fn call_good(disk: &Disk, which: Option<Which>, proof: Proof, options: &Options) -> Result<Ended, Failure> {
     let runs = running(disk)?;
-    let which = which
-        .or_else(|| runs.map(Which::Id))
-        .ok_or_else(|| Failure::new("this machine runs from no release of this disk: name the one that is good"))?;
+    let id = match which {
+        None => runs
+            .ok_or_else(|| Failure::new("this machine runs from no release of this disk: name the one that is good"))?,
+        Some(which) => named(disk, which, options)?,
+    };
     wait_for(proof, PATIENCE)?;
-    // A release that only another kernel has started has not shown that it can start by itself.
-    let is_warm = kexec::has_started_us() && runs.map(Which::Id) == Some(which);
-    if runs.map(Which::Id) == Some(which)
-        && let Err(failure) = watchdog::stop()
-    {
+    let is_running = runs == Some(id);
+    if is_running && let Err(failure) = watchdog::stop() {
         complain(failure);
     }
-    let change = if is_warm { Change::Renew(which) } else { Change::Approve(which) };
-    change::make(disk, &change, options)
+    // A release that only another kernel has started has not shown that it can start by itself.
+    let is_warm = is_running && kexec::has_started_us();
+    let change = if is_warm { Change::Renew } else { Change::Approve };
+    change::make(disk, &change(Which::Id(id)), options)
+}
+
+/// The id of a release, which is the same however long its proof takes.
+fn named(disk: &Disk, which: Which, options: &Options) -> Result<ReleaseId, Failure> {
+    let (listing, _) = survey::listing(disk, &options.layout)?;
+    listing.find(which).map(Release::id).map_err(|refused| Failure::new(refused.to_string()))
 }
 
 fn wait_for(proof: Proof, patience: Duration) -> Result<(), Failure> {

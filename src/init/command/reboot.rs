@@ -41,7 +41,7 @@ pub fn reboot(disk: &Disk, way: Way, options: &Options) -> Result<(), Failure> {
         },
     };
     match (loaded, is_systemd) {
-        (true, true) => call("systemctl", &["kexec"]),
+        (true, true) => call("systemctl", &["kexec"]).inspect_err(|_| watchdog::disarm()),
         (true, false) => end_everything(disk),
         (false, true) => call("systemctl", &["reboot"]),
         (false, false) => call(REBOOT, &[]),

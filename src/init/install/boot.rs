@@ -8,6 +8,7 @@ use crate::log::{note, say};
 use crate::net::parent::{Network, UP_WITHIN, wanted_here};
 use crate::rescue;
 use crate::store::{Disk, survey};
+use menagerie::layout::VM_ROOT;
 use menagerie::{Layout, ReleaseId};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ pub fn look_for_newer(disk: &Disk, settings: &Settings) -> Result<Looked, Failur
 }
 
 /// Why an offer is nothing new here: somebody may have gone back from what it offers, or have had to.
-fn old_news(disk: &Disk, admitted: &Admitted) -> Result<Option<String>, Failure> {
+pub fn old_news(disk: &Disk, admitted: &Admitted) -> Result<Option<String>, Failure> {
     let artifacts: Vec<_> = admitted.manifest.artifacts.iter().map(|entry| entry.artifact.clone()).collect();
     let id = ReleaseId::of(&artifacts);
     let ((listing, _), (marks, _)) = (survey::listing(disk, &Layout::default())?, survey::marks(disk));
@@ -64,6 +65,15 @@ fn old_news(disk: &Disk, admitted: &Admitted) -> Result<Option<String>, Failure>
         Some(known) => Some(format!("what is offered is here: release {}, {id}", known.number)),
         None => None,
     })
+}
+
+/// Whether all of the newest release is there, so that a boot that fails fails of something else.
+pub fn newest_could_boot(disk: &Disk) -> bool {
+    let layout = Layout::default();
+    // Worst case: what is offered is installed once more.
+    let Ok((listing, _)) = survey::listing(disk, &layout) else { return false };
+    let newest = listing.latest.and_then(|number| listing.release(number));
+    newest.is_some_and(|newest| newest.artifact(VM_ROOT).is_some() && survey::is_whole(disk, &layout, newest))
 }
 
 /// Does something with what the settings' manifest offers, the network being up for it.

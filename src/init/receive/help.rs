@@ -7,7 +7,8 @@ use super::office::VmOffice;
 use super::parent::Receiver;
 use super::reception::{Ended, Purpose, receive};
 use crate::failure::Failure;
-use crate::install::{How, Offer, ca, install, set_clock, settings_or_default};
+use crate::install::boot::{newest_could_boot, old_news};
+use crate::install::{How, Offer, believe, ca, install, set_clock, settings_or_default};
 use crate::log::{note, say};
 use crate::net::parent::UP_WITHIN;
 use crate::store::Disk;
@@ -17,14 +18,18 @@ use wire::settings::{Settings, Store};
 
 /// The pause before an attempt to fetch, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
-/// How long the attempt may take whoever offers releases to answer; operators wait meanwhile.
+/// How long the attempt may take whoever offers releases to answer, and all that it fetches then; operators wait meanwhile. The next
+/// attempt goes on with what has come.
 const ANSWER: Duration = Duration::from_secs(20);
+const FETCH: Duration = Duration::from_secs(600);
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Help {
-    /// Something has changed that may boot.
-    Came,
+    /// A configuration that may boot is stored.
+    Configured,
+    /// A release that may boot is installed.
+    Installed,
     /// An operator wants a reboot.
     Reboot,
     /// Nobody came in time.
@@ -87,7 +92,8 @@ fn listen(
     let help = loop {
         let look = if office.settings.manifest.url.is_some() { fetching.next.min(*until) } else { *until };
         match receive(&mut receiver, office, Some(look))? {
-            Ended::Stored | Ended::Installed => break Help::Came,
+            Ended::Stored => break Help::Configured,
+            Ended::Installed => break Help::Installed,
             Ended::Reboot => break Help::Reboot,
             Ended::TimeOver => {}
         }
@@ -98,14 +104,14 @@ fn listen(
             break Help::None;
         }
         if Instant::now() >= fetching.next && try_to_fetch(office, &mut receiver, fetching)? {
-            break Help::Came;
+            break Help::Installed;
         }
     };
     receiver.end()?;
     Ok(help)
 }
 
-/// Whether what the settings' manifest offers could be installed.
+/// Whether what the settings' manifest offers was installed.
 fn try_to_fetch(office: &VmOffice, receiver: &mut Receiver, fetching: &mut Fetching) -> Result<bool, Failure> {
     let Some(url) = office.settings.manifest.url.as_deref() else { return Ok(false) };
     receiver.set("state", "installing")?;
@@ -113,22 +119,25 @@ fn try_to_fetch(office: &VmOffice, receiver: &mut Receiver, fetching: &mut Fetch
     let fetched = fetch(office, url);
     fetching.pause = (fetching.pause * 2).min(PAUSE.1);
     fetching.next = Instant::now() + fetching.pause;
-    match fetched {
-        Ok(()) => Ok(true),
-        Err(failure) => {
-            note!("{failure}; trying again in {} s", fetching.pause.as_secs());
-            receiver.set("failure", &failure.to_string())?;
-            Ok(false)
-        }
-    }
+    fetched.or_else(|failure| {
+        note!("{failure}; trying again in {} s", fetching.pause.as_secs());
+        receiver.set("failure", &failure.to_string())?;
+        Ok(false)
+    })
 }
 
-fn fetch(office: &VmOffice, url: &str) -> Result<(), Failure> {
+fn fetch(office: &VmOffice, url: &str) -> Result<bool, Failure> {
     // A lock of its own: the office takes it for what is pushed.
     let disk = office.boot.again()?;
     disk.claim_for("installing")?;
-    let until = Some(Instant::now() + ANSWER);
-    let how = How { until, ..How::in_a_boot(office.settings, office.say) };
+    let in_time = |patience| Some(Instant::now() + patience);
+    let how = How { until: in_time(ANSWER), ..How::in_a_boot(office.settings, office.say) };
     let offer = Offer::fetch(url, ca(&disk)?.as_deref(), &how)?;
-    install(&disk, &offer, &How { until: None, ..how }).map(|id| say!("installed release {id}"))
+    let admitted = believe(&disk, &offer, office.settings)?;
+    if let Some(why) = old_news(&disk, &admitted)?.filter(|_| newest_could_boot(&disk)) {
+        say!("{why}");
+        return Ok(false);
+    }
+    install(&disk, &offer, &How { until: in_time(FETCH), ..how }).map(|id| say!("installed release {id}"))?;
+    Ok(true)
 }
