@@ -29,7 +29,7 @@ boot *ARGS: disk
     @target/debug/vm boot {{ARGS}}
 
 # Run every check and every test, unit and boot
-test: lint kernel initrd probe
+test: lint kernel initrd probe root debian
     cargo test --workspace
     @{{just_executable()}} fuzz 10
 
@@ -77,10 +77,13 @@ probe:
 initrd: tools init
     @{{dock0}} initrd --if-changed --output build/initrd.img --init build/init --max-size {{initrd_budget}}
 
-# Build the demo's root image: busybox, menagerie and examples/vm_root/tiny
+# Build the demo's root image by the recipe examples/vm_root/tiny
 root: tools init
-    @{{dock0}} image --if-changed --output build/vm_root.erofs --file bin/busybox=/bin/busybox \
-        --file sbin/menagerie=build/init examples/vm_root/tiny
+    @{{dock0}} image --if-changed --output build/vm_root.erofs examples/vm_root/tiny/config.yaml
+
+# Build the root image of a Debian with systemd, by the recipe examples/vm_root/debian
+debian: tools init
+    @{{dock0}} image --if-changed --output build/debian.erofs examples/vm_root/debian/config.yaml
 
 # Build the demo's config bundle of examples/, and unpack it for the disk if it changed
 config: tools

@@ -68,8 +68,22 @@ pub fn pack_with(directory: &Path, extra: &[ExtraFile], format: Format, path: &P
     })
 }
 
+/// Whose the files of an image are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// root's, whoever owns them here.
+    Root,
+    /// Those of the files.
+    Kept,
+}
+
 /// Packs everything below `directory`, owned by root whoever owns it here, without times of its own.
 pub fn pack(directory: &Path, format: Format, path: &Path, existing: Existing) -> Result<()> {
+    pack_as(directory, Owners::Root, format, path, existing)
+}
+
+/// The same with these owners.
+pub fn pack_as(directory: &Path, owners: Owners, format: Format, path: &Path, existing: Existing) -> Result<()> {
     if !directory.is_dir() {
         bail!("{}: is not a directory", directory.display());
     }
@@ -77,28 +91,30 @@ pub fn pack(directory: &Path, format: Format, path: &Path, existing: Existing) -
     let directory = &directory.canonicalize().with_context(|| format!("looking at {}", directory.display()))?;
     let output = Output { path, existing, access: Access::Umask, made_from: Some(directory) };
     output.write(|to| match format {
-        Format::Erofs => pack_erofs(directory, to),
-        Format::Squashfs => pack_squashfs(directory, to),
-        Format::Ext4 => pack_ext4(directory, to),
+        Format::Erofs => pack_erofs(directory, owners, to),
+        Format::Squashfs => pack_squashfs(directory, owners, to),
+        Format::Ext4 => pack_ext4(directory, owners, to),
     })
 }
 
 /// No UUID and no times, so that the same files give the same bytes.
-fn pack_erofs(directory: &Path, to: &Path) -> Result<()> {
+fn pack_erofs(directory: &Path, owners: Owners, to: &Path) -> Result<()> {
     let mut command = MKFS_EROFS.command();
-    command.args(["-zlz4hc", "-C65536", "-T0", "--all-root", "-U00000000-0000-0000-0000-000000000000", "--quiet"]);
+    command.args(["-zlz4hc", "-C65536", "-T0", "-U00000000-0000-0000-0000-000000000000", "--quiet"]);
+    command.args((owners == Owners::Root).then_some("--all-root"));
     MKFS_EROFS.run(command.arg(to).arg(directory)).map(drop)
 }
 
-fn pack_squashfs(directory: &Path, to: &Path) -> Result<()> {
+fn pack_squashfs(directory: &Path, owners: Owners, to: &Path) -> Result<()> {
     let mut command = MKSQUASHFS.command();
     // Its default is one thread a core and an order of blocks that may differ; SOURCE_DATE_EPOCH and -all-time clash.
-    command.arg(directory).arg(to).args(["-noappend", "-quiet", "-no-progress", "-comp", "zstd", "-all-root"]);
+    command.arg(directory).arg(to).args(["-noappend", "-quiet", "-no-progress", "-comp", "zstd"]);
+    command.args((owners == Owners::Root).then_some("-all-root"));
     command.args(["-all-time", "0", "-mkfs-time", "0"]).env_remove("SOURCE_DATE_EPOCH");
     MKSQUASHFS.run(&mut command).map(drop)
 }
 
-fn pack_ext4(directory: &Path, to: &Path) -> Result<()> {
+fn pack_ext4(directory: &Path, owners: Owners, to: &Path) -> Result<()> {
     let Extent { entries, bytes } = measure(directory).with_context(|| format!("measuring {}", directory.display()))?;
     // Room for the files, a tenth more for their tables, and what an empty ext4 takes.
     let kib = bytes / 1024 * 11 / 10 + 1024;
@@ -108,7 +124,10 @@ fn pack_ext4(directory: &Path, to: &Path) -> Result<()> {
     command.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E", "root_owner=0:0"]);
     command.arg("-N").arg(inodes.to_string()).arg("-d").arg(directory).arg(to).arg(format!("{kib}k"));
     MKE2FS.run(&mut command)?;
-    disk::give_everything_to_root(directory, to)
+    match owners {
+        Owners::Root => disk::give_everything_to_root(directory, to),
+        Owners::Kept => Ok(()),
+    }
 }
 
 /// What a tree takes: at least a block for each entry, for an empty file has a name and an inode too.

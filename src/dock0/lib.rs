@@ -18,6 +18,7 @@ pub mod papers;
 pub mod progress;
 pub mod recipe;
 pub mod release;
+pub mod root;
 pub mod signing;
 pub mod socket;
 pub mod stamp;

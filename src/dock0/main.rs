@@ -21,6 +21,7 @@ use dock0::menu::Menu;
 use dock0::origin::Origin;
 use dock0::output::Existing;
 use dock0::release::ArtifactFile;
+use dock0::root::Recipe;
 use dock0::stamp::Stamp;
 use std::ffi::OsString;
 use std::io::Write;
@@ -115,16 +116,16 @@ struct InitrdArguments {
     if_changed: bool,
 }
 
-/// Packs a directory into the image of a VM's root.
+/// Makes the image of a VM's root, of a directory or by a recipe (docs/roots.md).
 #[derive(FromArgs)]
 #[argh(subcommand, name = "image")]
 struct ImageArguments {
-    /// the image to make
+    /// the image to make (for a recipe: its paths: output:)
     #[argh(option, short = 'o')]
-    output: PathBuf,
-    /// erofs, squashfs or ext4 (erofs)
-    #[argh(option, default = "Format::Erofs")]
-    fs: Format,
+    output: Option<PathBuf>,
+    /// erofs, squashfs or ext4 (erofs; for a recipe: its fs:)
+    #[argh(option)]
+    fs: Option<Format>,
     /// replace the image if it exists
     #[argh(switch)]
     force: bool,
@@ -134,9 +135,9 @@ struct ImageArguments {
     /// PATH=FILE: a file of this machine that goes into the image at PATH, with its mode
     #[argh(option)]
     file: Vec<ExtraFile>,
-    /// the directory
+    /// a directory, or a recipe's file
     #[argh(positional)]
-    directory: PathBuf,
+    source: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -212,13 +213,27 @@ fn initrd(arguments: InitrdArguments) -> Result<()> {
 }
 
 fn image(arguments: ImageArguments) -> Result<()> {
-    let ImageArguments { output, fs, force, if_changed, file: extra, directory } = arguments;
-    let inputs: Vec<&Path> =
-        std::iter::once(directory.as_path()).chain(extra.iter().map(|e| e.file.as_path())).collect();
-    make(&output, When::asked(force, if_changed), &inputs, |existing| {
-        image::pack_with(&directory, &extra, fs, &output, existing)?;
-        let size = std::fs::metadata(&output).with_context(|| format!("looking at {}", output.display()))?.len();
+    let ImageArguments { output, fs, force, if_changed, file: extra, source } = arguments;
+    let when = When::asked(force, if_changed);
+    let said = |output: &Path| -> Result<String> {
+        let size = std::fs::metadata(output).with_context(|| format!("looking at {}", output.display()))?.len();
         Ok(format!("image {}: {:.1} MB", output.display(), megabytes(size)))
+    };
+    if source.is_file() {
+        let mut recipe = Recipe::read(&source)?;
+        recipe.format = fs.unwrap_or(recipe.format);
+        recipe.files = extra;
+        let output =
+            output.or(recipe.output.take()).context("neither --output nor the recipe says where the image goes")?;
+        return make(&output, when, &recipe.inputs(&output), |existing| {
+            recipe.build(&output, existing).and_then(|()| said(&output))
+        });
+    }
+    let output = output.context("an image needs --output")?;
+    let inputs: Vec<&Path> = std::iter::once(source.as_path()).chain(extra.iter().map(|e| e.file.as_path())).collect();
+    make(&output, when, &inputs, |existing| {
+        image::pack_with(&source, &extra, fs.unwrap_or(Format::Erofs), &output, existing)?;
+        said(&output)
     })
 }
 

@@ -28,6 +28,18 @@ pub const DEBUGFS: Tool = Tool { program: "debugfs", package: "e2fsprogs" };
 pub const MKFS_EROFS: Tool = Tool { program: "mkfs.erofs", package: "erofs-utils" };
 /// The maker of squashfs.
 pub const MKSQUASHFS: Tool = Tool { program: "mksquashfs", package: "squashfs-tools" };
+/// The maker of roots of Debian.
+pub const MMDEBSTRAP: Tool = Tool { program: "mmdebstrap", package: "mmdebstrap" };
+/// The maker of roots of Arch Linux.
+pub const PACSTRAP: Tool = Tool { program: "pacstrap", package: "arch-install-scripts" };
+/// bubblewrap, which runs programs in a root.
+pub const BWRAP: Tool = Tool { program: "bwrap", package: "bubblewrap" };
+/// What copies container images from one form to another.
+pub const SKOPEO: Tool = Tool { program: "skopeo", package: "skopeo" };
+/// What unpacks them.
+pub const UMOCI: Tool = Tool { program: "umoci", package: "umoci" };
+/// This machine's shell.
+pub const SHELL: Tool = Tool { program: "/bin/sh", package: "dash" };
 /// fsverity-utils' fsverity.
 pub const FSVERITY: Tool = Tool { program: "fsverity", package: "fsverity" };
 

@@ -17,5 +17,6 @@ mod network;
 mod newer;
 mod releases;
 mod rescue;
+mod roots;
 mod trials;
 mod ways;
