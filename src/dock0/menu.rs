@@ -2,7 +2,8 @@
 //!
 //! Entry 0 is whatever `latest` leads to; entry N is the release N places back. An entry whose kernel or initrd is not
 //! there hands on to the next, so that a disk with any bootable release boots. The last entry starts again: without it
-//! both GRUBs would stand at their menu until somebody came.
+//! both GRUBs would stand at their menu until somebody came. Before that the newest is tried once more: where its starts are spent
+//! and nothing else can be loaded, one that never came up so far is better than none.
 //!
 //! While the newest release is on trial both count how often they start it, each in a file of its own ([`wire::grubenv`]), and
 //! then start the one before it. PID 1 sets the count back, so that it falls only where a kernel never comes that far. A release
@@ -66,7 +67,7 @@ impl Menu {
              terminal_output serial\n\
              set timeout={timeout}\n\
              set default=0\n\
-             set fallback=\"{} {start_again}\"\n\
+             set fallback=\"{} 0 {start_again}\"\n\
              load_env {VARIABLE}\n\
              if [ \"${VARIABLE}\" = 0 ]; then\n  \
              echo \"dock0: the latest release was started as often as it may be, and never came up\"\n  \
@@ -99,7 +100,7 @@ impl Menu {
         let Menu { timeout, .. } = self;
         let [first, .., last] = LEGACY_ENTRIES.map(u32::from);
         let settings = format!(
-            "terminal --timeout=0 serial\ntimeout {timeout}\ndefault saved\nfallback {} {}\n",
+            "terminal --timeout=0 serial\ntimeout {timeout}\ndefault saved\nfallback {} 0 {}\n",
             numbers(last + 1..=last + ARCHIVES),
             first - 1
         );
@@ -209,8 +210,8 @@ mod tests {
             )
         };
         for (text, fallback, kernel, timeout) in [
-            (menu.grub_cfg(), "set fallback=\"7 8 9 10 11 6\"\n", "linux", "set timeout=7\n"),
-            (menu.menu_lst(), "fallback 10 11 12 13 14 6\n", "kernel", "timeout 7\n"),
+            (menu.grub_cfg(), "set fallback=\"7 8 9 10 11 0 6\"\n", "linux", "set timeout=7\n"),
+            (menu.menu_lst(), "fallback 10 11 12 13 14 0 6\n", "kernel", "timeout 7\n"),
         ] {
             assert!(text.contains(fallback) && text.contains(timeout), "{text}");
             assert!(text.contains(&format!("{kernel} /latest/kernel {}\n", line("latest"))), "{text}");

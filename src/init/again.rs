@@ -7,12 +7,13 @@ use crate::handover::is_in_memory;
 use crate::kernel_fs::c_string;
 use crate::watchdog;
 use menagerie::layout::{INITRD, KERNEL};
-use menagerie::{Entry, Layout, Release, Selection, spec};
+use menagerie::{Entry, Layout, Release, ReleaseId, Selection, spec};
 use rustix::mount::{UnmountFlags, unmount};
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why it begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Anew {
     Configured,
     /// Another release is there.
     Installed,
+    /// This release does not boot, and nobody can be called: another one is booted, for once.
+    Without(ReleaseId),
 }
 
 /// The environment variable; the root's init never sees it.
@@ -31,15 +34,20 @@ const VARIABLE: &str = "DOCK0_BOOT";
 const INIT: &str = "/init";
 
 const READ_ONLY: &str = "read-only";
-/// What the boot loader was not able to start no longer matters.
-const MENDED: &str = "mended";
-/// The numbers on the kernel's command line are those of other releases now.
+/// The releases have turned since the boot loader started one in the place of the newest: it is not that number any more.
+const TURNED: &str = "turned";
+/// What the kernel's command line asks for was asked before another release came.
 const NEWEST: &str = "newest";
+/// A release that does not boot.
+const WITHOUT: &str = "without=";
 /// No release's kernel runs.
 const NO_RELEASE: &str = "no-release";
 
 /// The release whose kernel and initrd run, once it is known.
 static STARTED: OnceLock<Option<Release>> = OnceLock::new();
+
+/// Whether the releases have turned in this boot.
+static HAVE_TURNED: AtomicBool = AtomicBool::new(false);
 
 /// Whether this boot leaves the boot partition as it is.
 pub fn is_read_only() -> bool {
@@ -48,8 +56,18 @@ pub fn is_read_only() -> bool {
 
 /// What this boot is asked for, where the kernel's command line asks for that.
 pub fn entry(asked: Entry) -> Entry {
-    let is_void = known().is(NEWEST) || known().is(MENDED) && matches!(asked, Entry::Instead(_));
+    let is_void = known().is(NEWEST) || known().is(TURNED) && matches!(asked, Entry::Instead(_));
     if is_void { Entry::Asked(Selection::Latest) } else { asked }
+}
+
+/// The releases that were tried before in this boot, and do not boot.
+pub fn without() -> Vec<ReleaseId> {
+    known().without()
+}
+
+/// The releases have turned.
+pub fn releases_have_turned() {
+    HAVE_TURNED.store(true, Ordering::Relaxed);
 }
 
 /// The release whose kernel and initrd run: `found` is what the kernel's command line leads to in a boot that has begun only once.
@@ -65,7 +83,7 @@ pub fn begin(why: Anew) -> Result<Infallible, Failure> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").doing(|| "reading /proc/self/mounts".into())?;
     let words: Vec<CString> =
         std::env::args_os().map(|word| CString::new(word.into_vec()).unwrap_or_default()).collect();
-    let next = known().and(why, STARTED.get().map(Option::as_ref));
+    let next = known().and(why, HAVE_TURNED.load(Ordering::Relaxed), STARTED.get().map(Option::as_ref));
     // Whoever boots next may be nobody's trial.
     watchdog::disarm();
     for target in targets(&mounts) {
@@ -103,15 +121,28 @@ impl Known {
         }
     }
 
-    /// The same and why the boot begins anew, and what runs as far as that was found out.
-    fn and(&self, why: Anew, started: Option<Option<&Release>>) -> Known {
-        let before = [READ_ONLY, MENDED, NEWEST].into_iter().filter(|word| self.is(word));
-        let now: &[&str] = match why {
-            Anew::ReadOnly => &[READ_ONLY],
-            Anew::Configured => &[MENDED],
-            Anew::Installed => &[MENDED, NEWEST],
+    fn without(&self) -> Vec<ReleaseId> {
+        self.0.split(' ').filter_map(|word| word.strip_prefix(WITHOUT)?.parse().ok()).collect()
+    }
+
+    /// The same and why the boot begins anew, whether the releases have turned in this one, and what runs as far as that was found out.
+    fn and(&self, why: Anew, have_turned: bool, started: Option<Option<&Release>>) -> Known {
+        let mut words: String = [READ_ONLY, TURNED, NEWEST]
+            .into_iter()
+            .filter(|word| match *word {
+                READ_ONLY => self.is(READ_ONLY) || why == Anew::ReadOnly,
+                TURNED => self.is(TURNED) || have_turned,
+                word => self.is(word) || why == Anew::Installed,
+            })
+            .map(|word| format!("{word} "))
+            .collect();
+        // What has come since may be what they lacked.
+        let (kept, new) = match why {
+            Anew::ReadOnly => (self.without(), None),
+            Anew::Without(id) => (self.without(), Some(id)),
+            Anew::Configured | Anew::Installed => (Vec::new(), None),
         };
-        let mut words: String = before.chain(now.iter().copied()).map(|word| format!("{word} ")).collect();
+        words.extend(kept.into_iter().chain(new).map(|id| format!("{WITHOUT}{id} ")));
         if let Some(started) = started {
             let artifacts = [KERNEL, INITRD].iter().filter_map(|name| started?.artifact(name));
             let running: String = artifacts.map(|own| format!("{}={} ", own.name, own.version)).collect();
@@ -153,16 +184,33 @@ mod tests {
         assert_eq!(first.started(), None);
         let both = [("kernel", "6.12"), ("initrd", "1.0")];
         let whole = release(&[&both[..], &[("vm_root", "1")]].concat());
-        let next = first.and(Anew::Installed, Some(Some(&whole)));
+        let next = first.and(Anew::Installed, false, Some(Some(&whole)));
         assert_eq!(next.started(), Some(Some(release(&both))));
         assert!(next.is(NEWEST) && !next.is(READ_ONLY));
-        let last = next.and(Anew::ReadOnly, Some(next.started().unwrap().as_ref()));
+        let last = next.and(Anew::ReadOnly, true, Some(next.started().unwrap().as_ref()));
         assert_eq!(last.started(), Some(Some(release(&both))));
-        assert!(last.is(NEWEST) && last.is(READ_ONLY));
+        assert!(last.is(NEWEST) && last.is(READ_ONLY) && last.is(TURNED) && !next.is(TURNED));
         // A kernel that came from nowhere on the disk is not that of a release which came later.
-        assert_eq!(first.and(Anew::Installed, Some(None)).started(), Some(None));
-        let rootless = first.and(Anew::Configured, Some(Some(&release(&[("vm_root", "1")]))));
+        assert_eq!(first.and(Anew::Installed, false, Some(None)).started(), Some(None));
+        assert!(
+            !first.and(Anew::Configured, false, None).is(TURNED),
+            "what never came up is not started for a configuration"
+        );
+        let rootless = first.and(Anew::Configured, false, Some(Some(&release(&[("vm_root", "1")]))));
         assert_eq!(rootless.started(), Some(None), "neither is that of a release without one");
-        assert_eq!(first.and(Anew::ReadOnly, None).started(), None, "nobody had asked yet");
+        assert_eq!(first.and(Anew::ReadOnly, false, None).started(), None, "nobody had asked yet");
+    }
+
+    #[test]
+    fn what_does_not_boot_is_known_until_something_new_comes() {
+        let (one, two) = (whole(1).id(), whole(2).id());
+        let first = Known(String::new()).and(Anew::Without(one), false, None);
+        let second = first.and(Anew::ReadOnly, false, None).and(Anew::Without(two), false, None);
+        assert_eq!(second.without(), [one, two]);
+        assert_eq!(second.and(Anew::Configured, false, None).without(), []);
+    }
+
+    fn whole(version: u32) -> Release {
+        release(&[("vm_root", &version.to_string())])
     }
 }

@@ -70,6 +70,11 @@ pub fn boots(release: &Release) {
     known().0 = Some(release.id());
 }
 
+/// The release that boots, if one was chosen.
+pub fn release() -> Option<ReleaseId> {
+    known().0
+}
+
 /// Something has gone wrong, and the boot goes on, or fails of it.
 pub fn has_met(sentence: &str) {
     known().1 = Some(sentence.into());

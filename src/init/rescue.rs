@@ -40,12 +40,33 @@ const REMIND: u32 = 10;
 enum Account {
     /// This, on this disk.
     Open(Disk, Debt),
-    /// No more: whether the next boot may do better.
-    Closed(bool),
+    /// No more.
+    Closed(Outlook),
 }
 
-static ACCOUNT: Mutex<Account> = Mutex::new(Account::Closed(false));
+/// What can be done about a boot that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outlook {
+    /// The next one may do better by itself.
+    Better,
+    /// Somebody has to be called, or another release is booted this time.
+    Another,
+    /// Somebody has to be called.
+    None,
+}
 
+impl Outlook {
+    /// Where this can not be written down.
+    fn of(debt: &Debt) -> Outlook {
+        if debt.leaves_another() { Outlook::Another } else { Outlook::None }
+    }
+}
+
+static ACCOUNT: Mutex<Account> = Mutex::new(Account::Closed(Outlook::None));
+
+/// Whether the watch over the boot waits, and the hardware's watchdog with it: something is under way that takes its time, and has
+/// deadlines of its own.
+static HELD: AtomicBool = AtomicBool::new(false);
 static POLICY: OnceLock<RescuePolicy> = OnceLock::new();
 static BOOT_PARTITION: OnceLock<File> = OnceLock::new();
 
@@ -68,19 +89,15 @@ pub fn owe(disk: &Disk, debt: Debt) -> Result<(), Failure> {
     Ok(())
 }
 
-/// It is written down, or cannot be; after that the next boot may do better, or not.
-pub fn owe_no_more(can_do_better: bool) {
-    *account() = Account::Closed(can_do_better);
+/// It is written down, and the next boot may do better; or it could not be.
+pub fn owe_no_more(debt: &Debt, is_written: bool) {
+    *account() = Account::Closed(if is_written { Outlook::Better } else { Outlook::of(debt) });
 }
 
 /// Whoever panics while he holds it leaves it whole: it is one value.
 fn account() -> MutexGuard<'static, Account> {
     ACCOUNT.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Whether the watch over the boot waits, and the hardware's watchdog with it: something is under way that takes its time, and has
-/// deadlines of its own.
-static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Does something while the watch over the boot is held; it begins anew then.
 pub fn without_watch<T>(work: impl FnOnce() -> T) -> T {
@@ -129,12 +146,16 @@ pub fn rescue(failure: &Failure) -> ! {
     alarm!("the boot has failed: {failure}");
     begin_anew_if_shut_down();
     write_down(failure);
-    let can_do_better = close_account();
+    let outlook = close_account();
     write_boot_down();
     match policy() {
         RescuePolicy::Network { seconds } => {
-            if !can_do_better {
+            // The watch over the boot can do neither: the disk that holds the boot up would hold that up, too.
+            if outlook != Outlook::Better && std::thread::current().name() == Some("main") {
                 call_for_help(Duration::from_secs(seconds.into()));
+                if outlook == Outlook::Another {
+                    boot_another();
+                }
             }
             count_down_and_reboot(RESCUE_SECONDS)
         }
@@ -195,9 +216,7 @@ fn write_down(failure: &Failure) {
 
 /// Lets an operator mend what nobody else can, if one can be reached. It comes back where that has led to nothing.
 fn call_for_help(patience: Duration) {
-    let on_main_thread = std::thread::current().name() == Some("main");
-    // The watch over the boot calls nobody: the disk that holds the boot up would hold that up, too.
-    let Some(boot_partition) = BOOT_PARTITION.get().filter(|_| on_main_thread) else { return };
+    let Some(boot_partition) = BOOT_PARTITION.get() else { return };
     let help = sys::path_of(boot_partition).map_err(|error| Failure::new(error.words())).and_then(|path| {
         let disk = Disk::open(&path)?;
         if can_call_for_help(&disk) { without_watch(|| help::call(&disk, patience)).map(Some) } else { Ok(None) }
@@ -230,19 +249,29 @@ fn policy() -> RescuePolicy {
     POLICY.get().copied().unwrap_or_default()
 }
 
-/// A release that fails again and again is not tried for ever: whether this one was on trial, so that the next boot may do better.
-fn close_account() -> bool {
-    let account = mem::replace(&mut *account(), Account::Closed(false));
+/// Where nobody can be called: the boot begins anew with another release.
+fn boot_another() {
+    let Some(failed) = boots::release().filter(|id| !again::without().contains(id)) else { return };
+    alarm!("nobody can be called: the boot begins anew with another release");
+    let Err(failure) = again::begin(Anew::Without(failed));
+    alarm!("{failure}");
+}
+
+/// A release that fails again and again is not tried for ever: what was on trial has one try less.
+fn close_account() -> Outlook {
+    let account = mem::replace(&mut *account(), Account::Closed(Outlook::None));
     let (disk, debt) = match account {
-        Account::Closed(can_do_better) => return can_do_better,
+        Account::Closed(outlook) => return outlook,
         Account::Open(disk, debt) => (disk, debt),
     };
     let failed =
         within(PATIENCE, move || trial::fail(&disk, debt).map_err(|failure| io::Error::other(failure.to_string())));
-    failed.unwrap_or_else(|error| {
-        alarm!("{}: this boot is not counted", error.words());
-        false
-    })
+    match failed {
+        Ok(true) => return Outlook::Better,
+        Ok(false) => {}
+        Err(error) => alarm!("{}: this boot is not counted", error.words()),
+    }
+    Outlook::of(&debt)
 }
 
 fn write_record(boot_partition: impl AsFd, sentence: &str) -> io::Result<()> {

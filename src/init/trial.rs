@@ -3,6 +3,7 @@
 //! The rules are [`menagerie::trial`]'s; here they are carried out. What cannot be written down is said, and the boot goes on: a
 //! boot partition that has become read-only boots what it holds.
 
+use crate::again;
 use crate::boots::{self, Outcome};
 use crate::failure::Failure;
 use crate::install::settings_or_default;
@@ -12,7 +13,7 @@ use crate::store::supply::Local;
 use crate::store::{Disk, loader, survey, trials};
 use crate::{kexec, rescue, watchdog};
 use menagerie::state::{Marks, Trial};
-use menagerie::trial::{Cost, Why, judge};
+use menagerie::trial::{Cost, Why, another, judge};
 use menagerie::{Entry, Layout, Listing, Policy, Release, ReleaseId, Selection, Verdict};
 use std::convert::Infallible;
 use std::io;
@@ -37,6 +38,8 @@ pub struct Debt {
     /// How often the boot loader may start the newest release from now on: its kernel has come this far. Where somebody chose
     /// another one, nothing is known of that.
     starts: Option<Option<u8>>,
+    /// Whether another release may be booted if this one cannot be.
+    another: bool,
 }
 
 /// One try of a release.
@@ -48,7 +51,12 @@ struct Try {
 
 impl Debt {
     /// Nothing is owed: somebody chose what is booted.
-    pub const NONE: Debt = Debt { spends: None, starts: None };
+    pub const NONE: Debt = Debt { spends: None, starts: None, another: false };
+
+    /// Whether another release may be booted where nobody can be called.
+    pub fn leaves_another(&self) -> bool {
+        self.another
+    }
 }
 
 /// The release whose kernel and initrd the boot loader has started.
@@ -62,66 +70,99 @@ pub fn started(listing: &Listing, entry: Entry) -> Option<Release> {
 
 /// Which release is booted. It does not come back where that has a kernel of its own, and another one's runs: see [`started`].
 pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, started: Option<&Release>) -> Result<Taken, Failure> {
+    choose_but(disk, listing, entry, started, &mut again::without())
+}
+
+/// The same where these cannot be booted.
+fn choose_but(
+    disk: &Disk,
+    listing: Box<Listing>,
+    entry: Entry,
+    started: Option<&Release>,
+    broken: &mut Vec<ReleaseId>,
+) -> Result<Taken, Failure> {
     let (marks, remarks) = survey::marks(disk);
     remarks.all().for_each(|remark| note!("{remark}"));
     let terms = terms(disk, &listing, &marks);
     let tries = terms.tries;
-    let way = Way { disk, started, terms, marks: &marks };
-    let mut is_whole = |release: &Release| survey::is_whole(disk, &Layout::default(), release);
-    let verdict = judge(&listing, &marks, entry, tries, &mut is_whole);
+    let instead = match entry {
+        Entry::Instead(number) => listing.release(number).map(Release::id),
+        Entry::Asked(_) => None,
+    };
+    let way = Way { disk, started, terms, marks: &marks, instead };
+    let is_whole =
+        |release: &Release| !broken.contains(&release.id()) && survey::is_whole(disk, &Layout::default(), release);
+    if !again::without().is_empty()
+        && let Some(other) = another(&listing, &marks, broken, &mut { is_whole })
+    {
+        return way.boot_for_once(&listing, other);
+    }
+    let verdict = judge(&listing, &marks, entry, tries, &mut { is_whole });
     let (release, debt) = match verdict.map_err(|impossible| Failure::new(impossible.to_string()))? {
         Verdict::Boot(release) => {
             if let Entry::Instead(number) = entry {
                 alarm!("the boot loader could not start the newest release: it has started release {number}");
             }
             let chosen = matches!(entry, Entry::Asked(Selection::Number(_)));
-            (release, Debt { spends: None, starts: (!chosen).then_some(None) })
+            (release, Debt { spends: None, starts: (!chosen).then_some(None), another: !chosen })
         }
         Verdict::Try { release, spent, cost } => {
             let one = Try { before: marks.trial(spent.id), spent };
-            (release, Debt { spends: Some((one, cost)), starts: Some(Some(tries)) })
+            (release, Debt { spends: Some((one, cost)), starts: Some(Some(tries)), another: true })
         }
         Verdict::FallBack { from, to, why } => {
             say_way_back(from, to, why);
             let (bad, to) = (Some(from.id()), to.clone());
-            return way.go_back(listing, bad, &to);
+            return way.go_back(listing, bad, &to, broken);
         }
         Verdict::BeginAnew(release) => {
             let release = release.clone();
             alarm!("no release is left that is good, or not bad: release {} ({release}) begins anew", release.id());
-            let (listing, release) = way.move_to(listing, None, &release)?;
-            let debt = Debt { spends: None, starts: Some(None) };
+            let Some((listing, release)) = way.move_to(listing, None, &release)? else {
+                return way.judge_again(&release, broken);
+            };
+            let debt = Debt { spends: None, starts: Some(None), another: true };
             rescue::owe(disk, debt)?;
             return Ok(Taken { listing, release, debt });
         }
-        Verdict::Stuck(newest) => return Err(give_up(disk, newest, tries)),
+        Verdict::Stuck(newest) if rescue::can_call_for_help(disk) => return Err(stuck(newest, "")),
+        Verdict::Stuck(newest) => match another(&listing, &marks, &[newest.id()], &mut { is_whole }) {
+            Some(other) => return way.boot_for_once(&listing, other),
+            None => {
+                // It may do better, and nobody can be called.
+                set_starts(disk, Some(tries));
+                return Err(stuck(newest, ": it is started again"));
+            }
+        },
     };
     let is_newest = listing.latest == Some(release.number);
     if let (Entry::Instead(_), Some(starts), true) = (entry, debt.starts, is_newest) {
         // Whatever comes of its kernel, the boot loader starts it from now on.
         set_starts(disk, starts);
     }
-    way.run_own_kernel(release, is_newest);
+    if !way.run_own_kernel(release, is_newest) {
+        return way.judge_again(&release.clone(), broken);
+    }
+    let others = another(&listing, &marks, &[release.id()], &mut |_| true);
+    let debt = Debt { another: debt.another && others.is_some(), ..debt };
     rescue::owe(disk, debt)?;
     if let Some((one, cost)) = debt.spends {
         let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
         let (id, left) = (one.spent.id, one.spent.left);
         say!("release {id} is on trial: {left} {of} are left after this one (menagerie good ends it)");
-        way.watch_over(release);
+        if cost == Cost::EveryBoot {
+            // Where nobody ever says good nobody stops a watchdog either.
+            way.watch_over(release);
+        }
     }
     let release = Selection::Number(release.number);
     Ok(Taken { listing, release, debt })
 }
 
-/// Where whoever can help is called the boot loader goes on starting what can call him. Where nobody is, the newest release is
-/// started as often as before, and may do better.
-fn give_up(disk: &Disk, newest: &Release, tries: u8) -> Failure {
-    let sentence = format!("release {} ({newest}) never came up, and nothing else here can be booted", newest.id());
-    if rescue::can_call_for_help(disk) {
-        return Failure::new(sentence);
-    }
-    set_starts(disk, Some(tries));
-    Failure::new(sentence + ": it is started again")
+/// Where whoever can help is called the boot loader goes on starting what can call him.
+fn stuck(newest: &Release, then: &str) -> Failure {
+    let id = newest.id();
+    Failure::new(format!("release {id} ({newest}) never came up, and nothing else here can be booted{then}"))
 }
 
 fn say_way_back(from: &Release, to: &Release, why: Why) {
@@ -141,47 +182,87 @@ struct Way<'w> {
     started: Option<&'w Release>,
     terms: Terms,
     marks: &'w Marks,
+    /// What the boot loader has started because it could not start the newest.
+    instead: Option<ReleaseId>,
 }
 
 impl Way<'_> {
-    fn go_back(&self, listing: Box<Listing>, bad: Option<ReleaseId>, to: &Release) -> Result<Taken, Failure> {
+    fn go_back(
+        &self,
+        listing: Box<Listing>,
+        bad: Option<ReleaseId>,
+        to: &Release,
+        broken: &mut Vec<ReleaseId>,
+    ) -> Result<Taken, Failure> {
+        let latest = Entry::Asked(Selection::Latest);
         match self.move_to(listing, bad, to)? {
+            None => self.judge_again(to, broken),
             // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
-            (listing, Selection::Latest) => choose(self.disk, listing, Entry::Asked(Selection::Latest), self.started),
-            (listing, release) => Ok(Taken { listing, release, debt: Debt::NONE }),
+            Some((listing, Selection::Latest)) => choose_but(self.disk, listing, latest, self.started, broken),
+            Some((listing, release)) => Ok(Taken { listing, release, debt: Debt::NONE }),
         }
     }
 
+    /// Where the kernel of a release cannot be started, by the boot loader neither: it counts as one that is not whole.
+    fn judge_again(&self, release: &Release, broken: &mut Vec<ReleaseId>) -> Result<Taken, Failure> {
+        broken.push(release.id());
+        let (listing, _) = survey::listing(self.disk, &Layout::default())?;
+        let started = listing.releases().iter().find(|release| Some(release.id()) == self.instead);
+        let entry = started.map_or(Entry::Asked(Selection::Latest), |started| Entry::Instead(started.number));
+        choose_but(self.disk, listing, entry, self.started, broken)
+    }
+
+    /// Boots another release than the one that should, this time.
+    fn boot_for_once(&self, listing: &Listing, other: &Release) -> Result<Taken, Failure> {
+        alarm!("booting release {}, {} ({other}), this time", other.number, other.id());
+        self.run_own_kernel(other, false);
+        let others = listing.releases().len() > again::without().len() + 1;
+        let debt = Debt { another: others, ..Debt::NONE };
+        rescue::owe(self.disk, debt)?;
+        Ok(Taken { listing: Box::new(listing.clone()), release: Selection::Number(other.number), debt })
+    }
+
     /// Lets a release take the first place, and starts its kernel if another one runs. Where the releases cannot be changed it is
-    /// booted from where it stands.
+    /// booted from where it stands. `None`: its kernel cannot be started.
     fn move_to(
         &self,
         listing: Box<Listing>,
         bad: Option<ReleaseId>,
         to: &Release,
-    ) -> Result<(Box<Listing>, Selection), Failure> {
+    ) -> Result<Option<(Box<Listing>, Selection)>, Failure> {
         let turned = turn(self.disk, bad, to.id(), self.terms.tries);
-        if let Err(failure) = &turned {
-            alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
+        match &turned {
+            Ok(()) => again::releases_have_turned(),
+            Err(failure) => {
+                alarm!("{failure}: the releases stay as they are, and release {} is booted", to.number);
+            }
         }
-        self.run_own_kernel(to, turned.is_ok());
-        match turned {
-            Ok(()) => Ok((survey::listing(self.disk, &Layout::default())?.0, Selection::Latest)),
-            Err(_) => Ok((listing, Selection::Number(to.number))),
+        if !self.run_own_kernel(to, turned.is_ok()) {
+            return Ok(None);
         }
+        Ok(Some(match turned {
+            Ok(()) => (survey::listing(self.disk, &Layout::default())?.0, Selection::Latest),
+            Err(_) => (listing, Selection::Number(to.number)),
+        }))
     }
 
-    /// Starts the kernel of a release, if another one's runs: by kexec, or through the boot loader where that would start it.
-    fn run_own_kernel(&self, release: &Release, is_newest: bool) {
+    /// Starts the kernel of a release, if another one's runs: by kexec, or through the boot loader where that would start it. `false` if
+    /// neither can.
+    fn run_own_kernel(&self, release: &Release, is_newest: bool) -> bool {
         if self.started.is_none_or(|started| kexec::is_same_kernel(started, release)) {
-            return;
+            return true;
         }
         let Err(failure) = self.start_kernel(release, is_newest);
+        if self.instead.is_some() {
+            alarm!("{failure}, and the boot loader could not start the newest either");
+            return false;
+        }
         if is_newest {
             rescue::leave(&format!("{failure}; the boot loader starts it instead"));
         }
         // The kernel has no modules that the root would have to fit.
         alarm!("{failure}: booting it with the kernel that runs");
+        true
     }
 
     fn start_kernel(&self, to: &Release, is_newest: bool) -> Result<Infallible, Failure> {
@@ -250,7 +331,7 @@ pub fn settle(disk: &Disk, debt: &Debt) {
     if let Some((one, Cost::EveryBoot)) = debt.spends {
         let spent = trials::spend(disk, one.before, one.spent);
         // From here on the next boot does better, or not, whatever else goes wrong in this one.
-        rescue::owe_no_more(spent.is_ok());
+        rescue::owe_no_more(debt, spent.is_ok());
         if let Err(failure) = spent {
             alarm!("{failure}: this boot is not counted");
             // But the boot loader goes on counting, if it can.
@@ -272,6 +353,6 @@ pub fn fail(disk: &Disk, debt: Debt) -> Result<bool, Failure> {
 
 fn set_starts(disk: &Disk, starts: Option<u8>) {
     if let Err(failure) = loader::set(disk, starts) {
-        alarm!("{failure}: the boot loader counts this boot as one that never came up");
+        alarm!("{failure}: what the boot loader counts stays as it is");
     }
 }

@@ -61,9 +61,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What comes after they have turned: the starts of a good release are not counted.
+    /// What comes after they have turned: the starts of a good release are not counted, and neither are those of the only one.
     pub(crate) fn let_loader_rest(&mut self, inventory: &Inventory) {
-        if inventory.loader == Loader::Counting && self.front().is_some_and(|id| inventory.marks.is_good(id)) {
+        let is_good = self.front().is_some_and(|id| inventory.marks.is_good(id));
+        if inventory.loader == Loader::Counting && (is_good || self.next.len() == 1) {
             self.push(Step::Disarm);
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::layout::{INITRD, KERNEL, VM_ROOT};
 use crate::state::{Marks, Trial};
-use crate::{Impossible, Listing, Release, Selection};
+use crate::{Impossible, Listing, Release, ReleaseId, Selection};
 use core::iter;
 
 /// What the boot loader has started.
@@ -116,6 +116,22 @@ pub fn judge<'l>(
     // The one whose kernel does come up, bad as it is.
     let to = Some(started).filter(boots);
     Ok(to.map_or(Verdict::Stuck(newest), |to| Verdict::FallBack { from: newest, to, why }))
+}
+
+/// What boots where these cannot be booted, whatever the rules say of them, and nobody can be called: the newest good release, or else
+/// the newest that is not bad, or else the newest.
+pub fn another<'l>(
+    listing: &'l Listing,
+    marks: &Marks,
+    without: &[ReleaseId],
+    is_whole: &mut dyn FnMut(&Release) -> bool,
+) -> Option<&'l Release> {
+    let rest = listing.releases().iter().filter(|release| has_root(release) && !without.contains(&release.id()));
+    let rank = |release: &&Release| {
+        let id = release.id();
+        (!marks.is_good(id), marks.is_bad(id), release.number)
+    };
+    rest.filter(|release| is_whole(release)).min_by_key(rank)
 }
 
 /// One try less, if there is anything to go back to when they are spent.

@@ -159,6 +159,29 @@ fn nothing_is_started_that_never_came_up() {
     assert_eq!((falls, boots), (80, 20));
 }
 
+#[test]
+fn where_nothing_else_helps_another_one_boots() {
+    for (known, without, broken, want) in [
+        ("B good", "", "", Some("B")),
+        ("B good", "B", "", Some("D")),
+        ("D bad, B good", "B", "", Some("C")),
+        ("D bad, C bad, B bad, A bad", "D", "C", Some("B")),
+        ("", "DCBA", "", None),
+        ("", "DC", "BA", None),
+    ] {
+        let (listing, marks) = (listing("DCBA"), marks(known));
+        let ids: Vec<ReleaseId> = without.chars().map(|letter| release(0, letter).id()).collect();
+        let found = another(&listing, &marks, &ids, &mut |release| !broken.contains(letter(release))).map(letter);
+        assert_eq!(found, want, "{known}, without {without}, {broken} broken");
+    }
+    let (listing, marks) = (listing("cB"), Marks::default());
+    assert_eq!(
+        another(&listing, &marks, &[], &mut |_| true).map(letter),
+        Some("B"),
+        "one without a root boots nothing"
+    );
+}
+
 /// One without a kernel, which the predecessor may have left, would strand a VM that boots through a boot loader.
 #[test]
 fn the_way_back_leads_to_what_the_boot_loader_can_load() {

@@ -199,6 +199,46 @@ fn a_write_protected_disk_boots_and_says_so() -> Result<()> {
     Ok(())
 }
 
+/// Nothing can be written down of it, and nobody can be called: another release boots, this time.
+#[test]
+fn a_release_that_does_not_boot_from_a_write_protected_disk_gives_way() -> Result<()> {
+    let disk = on_trial(&Root::empty()?.file("etc/name", b"new", 0o644)?)?.disk()?;
+    let protected = Disk { writes: Writes::Refused, ..Disk::scsi(&disk.path) };
+    let (facts, report) = Boot::kernel(NAME).disk(protected).and("dock0.rescue=network:600").to_done()?;
+    assert_eq!(name(&facts), "old");
+    for said in [
+        "nobody can be called: the boot begins anew with another release".to_string(),
+        format!("booting release 1, {} (vm_root r1), this time", id("r1")),
+    ] {
+        ensure!(report.console.contains(&said), "{said}: {}", report.console);
+    }
+    Ok(())
+}
+
+/// The boot loader could not start the newest release, and kexec cannot either: the next good one boots, with its own kernel.
+#[test]
+fn a_good_release_whose_kernel_is_damaged_gives_way_to_another_good_one() -> Result<()> {
+    let (kernel, initrd) = (std::fs::read(boot_tests::kernel())?, std::fs::read(boot_tests::initrd())?);
+    let root = |name| Root::with_menagerie(name)?.pack(Format::Erofs);
+    let mut partition = Partition::empty()?.latest()?;
+    for (number, version, name, kernel) in
+        [(0, "1", "damaged", &b"no kernel"[..]), (1, "2", "bad", &kernel), (2, "3", "works", &kernel)]
+    {
+        partition = partition.release(number, &root(name)?)?;
+        partition =
+            partition.artifact(number, "kernel", version, kernel)?.artifact(number, "initrd", version, &initrd)?;
+        let mark = if number == 1 { "bad" } else { "good" };
+        partition =
+            partition.file(&format!("dock0/state/{mark}-{}", with_kernel(&format!("r{number}"), version)), b"")?;
+    }
+    let disk = partition.disk_of(96 << 20, "dock0")?;
+    let (facts, report) = Boot::kernel(&format!("{NAME} dock0.release=1 dock0.fallback")).scsi(&disk).to_done()?;
+    assert_eq!(name(&facts), "works");
+    ensure!(report.console.contains("and the boot loader could not start the newest either"), "{}", report.console);
+    ensure!(facts.cmdline.contains("dock0.release=2"), "{}", facts.cmdline);
+    Ok(())
+}
+
 /// The power went after the releases had turned, and the boot loader's count outlasted that: it starts what is bad in the place of
 /// what is good.
 #[test]
@@ -310,6 +350,10 @@ fn a_watchdog_resets_what_hangs_and_nothing_else() -> Result<()> {
     let (facts, report) = watched(boot(&disk, stays)).to_done()?;
     assert_eq!(name(&facts), "old");
     ensure!(!report.console.contains("resets this machine"), "{}", report.console);
+    // Where nobody has ever said good nobody would stop it.
+    let silent =
+        two_releases(&Root::with_menagerie("new")?)?.file("dock0/settings.json", br#"{"watchdog": 4}"#)?.disk()?;
+    assert_eq!(name(&watched(boot(&silent, stays)).facts()?), "new");
     for good in ["good", "good,0"] {
         let disk = partition.disk()?;
         let facts = watched(boot(&disk, &format!("probe.run=/sbin/menagerie,{good} {stays}"))).facts()?;

@@ -14,6 +14,8 @@ use crate::watchdog;
 use menagerie::{Inventory, Release};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::system::RebootCommand;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -94,5 +96,8 @@ fn end_everything(disk: &Disk) -> Result<(), Failure> {
     }
     watchdog::ask_for_more_time();
     let Err(failure) = kexec::start(disk);
-    Err(failure)
+    complain(format_args!("{failure}: rebooting through firmware and boot loader instead"));
+    // Nothing is left that could go on.
+    let refused = rustix::system::reboot(RebootCommand::Restart);
+    Err(refused.err().unwrap_or(Errno::INVAL)).doing(|| "rebooting".into())
 }

@@ -39,8 +39,10 @@ impl Office for VmOffice<'_> {
     fn store(&mut self, bundle: File) -> Result<Stored, Undone> {
         let Some(store) = self.store else { return Err(Undone::Refused(Failure::new(IN_MEMORY))) };
         (self.say)("storing a configuration");
+        // Locked for as long as this takes: others change the disk between two pushes.
+        let store = store.again()?;
         store.claim()?;
-        let stored = config::take(store, bundle, Path::new(THIS_PROGRAM))?;
+        let stored = config::take(&store, bundle, Path::new(THIS_PROGRAM))?;
         (self.say)(&format!("stored a configuration of {} files: {}", stored.files, stored.sha256));
         Ok(stored)
     }
@@ -57,14 +59,15 @@ impl Office for VmOffice<'_> {
 
     fn install(&mut self, tell: &mut dyn FnMut(&str)) -> Result<(), Failure> {
         let Some(offer) = self.offer.take() else { return Err(Failure::new("installing: nothing was pushed")) };
-        self.boot.claim()?;
+        let disk = self.boot.again()?;
+        disk.claim()?;
         let tell = RefCell::new(tell);
         let say = |line: &str| {
             (self.say)(line);
             (tell.borrow_mut())(line);
         };
         let how = How { running: self.running, ..How::in_a_boot(self.settings, &say) };
-        install(self.boot, &offer, &how).map(|id| (self.say)(&format!("installed release {id}")))
+        install(&disk, &offer, &how).map(|id| (self.say)(&format!("installed release {id}")))
     }
 
     fn purpose(&self) -> Purpose {

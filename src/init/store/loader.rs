@@ -57,13 +57,19 @@ pub fn state(files: &impl Files) -> (Loader, Vec<String>) {
 /// Lets them start the newest release so many times, or as often as it comes; on the disk, where they see it, when this returns. What
 /// says that already is not written.
 pub fn set(files: &impl Files, tries: Option<u8>) -> Result<(), Failure> {
-    for Counter { path, size, next, .. } in &COUNTERS {
-        let Some(now) = read(files, path, *size)? else { continue };
-        if let Some(next) = next(&now, tries).filter(|next| *next != now) {
-            files.overwrite(path, &next).doing(|| format!("writing {}", files.show(path)))?;
+    // One that fails keeps nobody from setting the other.
+    COUNTERS.iter().map(|counter| counter.set(files, tries)).fold(Ok(()), Result::and)
+}
+
+impl Counter {
+    fn set(&self, files: &impl Files, tries: Option<u8>) -> Result<(), Failure> {
+        let Counter { path, size, next, .. } = self;
+        let Some(now) = read(files, path, *size)? else { return Ok(()) };
+        match next(&now, tries).filter(|next| *next != now) {
+            Some(next) => files.overwrite(path, &next).doing(|| format!("writing {}", files.show(path))),
+            None => Ok(()),
         }
     }
-    Ok(())
 }
 
 /// What a file holds, and a byte more than it should have if it has that; `None` where there is no such file.
@@ -140,6 +146,8 @@ mod tests {
         let disk = Memory::default();
         disk.put(GRUBENV, Node::Link("elsewhere".into()));
         assert_eq!(state(&disk).0, Loader::Counting);
-        assert!(set(&disk, None).unwrap_err().to_string().starts_with("reading /disk/boot/grub/grubenv: "));
+        put(&disk, DEFAULT, &legacy_default(None));
+        assert!(set(&disk, Some(3)).unwrap_err().to_string().starts_with("reading /disk/boot/grub/grubenv: "));
+        assert!(bytes(&disk, DEFAULT).starts_with(b"7\n"), "the other one is set all the same");
     }
 }
