@@ -9,6 +9,7 @@ pub mod boots;
 pub mod child_process;
 pub mod command;
 pub mod config;
+pub mod debt;
 pub mod device;
 pub mod failure;
 pub mod fetch;

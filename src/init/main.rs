@@ -6,12 +6,13 @@
 
 use init::boot_partition::BootPartition;
 use init::boots::{self, Outcome};
+use init::debt::Debt;
 use init::failure::Failure;
 use init::image::Image;
 use init::places::Places;
 use init::role::Role;
 use init::store::survey;
-use init::trial::{self, Debt, Taken};
+use init::trial::{self, Taken};
 use init::{
     again, command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
     scratch, shell, stopwatch,
@@ -88,7 +89,7 @@ fn boot() -> Result<Infallible, Failure> {
 
     let config = match partition.waits_for_config(orders.config)? {
         true => {
-            trial::has_come_up(&partition.disk()?, &debt);
+            debt.has_come_up(&partition.disk()?);
             partition.receive_config(orders.config, &image, &places)?
         }
         false => partition.config(orders.config, &places)?,
@@ -100,7 +101,7 @@ fn boot() -> Result<Infallible, Failure> {
 
     handover::check_init(&places.new_root, &orders.init)?;
     let records = partition.disk()?;
-    trial::settle(&records, &debt);
+    debt.settle(&records);
     handover::switch_root(&places)?;
     stopwatch::lap("switch");
 

@@ -5,6 +5,7 @@
 
 use crate::again::{self, Anew};
 use crate::boots::{self, Outcome};
+use crate::debt::Debt;
 use crate::failure::{Cause, Doing, Failure};
 use crate::log::alarm;
 use crate::receive::help::{self, Help};
@@ -12,7 +13,6 @@ use crate::shell;
 use crate::state_file::{self, Hurry};
 use crate::store::{Disk, Files};
 use crate::sys;
-use crate::trial::{self, Debt};
 use crate::watchdog;
 use menagerie::layout;
 use rustix::fs;
@@ -58,7 +58,7 @@ enum Outlook {
 impl Outlook {
     /// Where this can not be written down.
     fn of(debt: &Debt) -> Outlook {
-        if debt.leaves_another() { Outlook::Another } else { Outlook::None }
+        if debt.leaves_another { Outlook::Another } else { Outlook::None }
     }
 }
 
@@ -264,8 +264,7 @@ fn close_account() -> Outlook {
         Account::Closed(outlook) => return outlook,
         Account::Open(disk, debt) => (disk, debt),
     };
-    let failed =
-        within(PATIENCE, move || trial::fail(&disk, debt).map_err(|failure| io::Error::other(failure.to_string())));
+    let failed = within(PATIENCE, move || debt.fail(&disk).map_err(|failure| io::Error::other(failure.to_string())));
     match failed {
         Ok(true) => return Outlook::Better,
         Ok(false) => {}

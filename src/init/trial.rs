@@ -5,12 +5,13 @@
 
 use crate::again;
 use crate::boots::{self, Outcome};
+use crate::debt::{Debt, Starts, Try};
 use crate::failure::Failure;
 use crate::install::settings_or_default;
 use crate::log::{alarm, note, say};
 use crate::store::change::{self, Change, Consent};
 use crate::store::supply::Local;
-use crate::store::{Disk, loader, survey, trials};
+use crate::store::{Disk, survey};
 use crate::{kexec, rescue, watchdog};
 use menagerie::state::{Marks, Trial};
 use menagerie::trial::{Cost, Why, another, judge};
@@ -28,35 +29,6 @@ pub struct Taken {
     pub release: Selection,
     /// What is written down before the root takes over.
     pub debt: Debt,
-}
-
-/// What a boot owes to the records of its release.
-#[derive(Clone, Copy, Debug)]
-pub struct Debt {
-    /// The try, and when it is spent.
-    spends: Option<(Try, Cost)>,
-    /// How often the boot loader may start the newest release from now on: its kernel has come this far. Where somebody chose
-    /// another one, nothing is known of that.
-    starts: Option<Option<u8>>,
-    /// Whether another release may be booted if this one cannot be.
-    another: bool,
-}
-
-/// One try of a release.
-#[derive(Clone, Copy, Debug)]
-struct Try {
-    before: Option<Trial>,
-    spent: Trial,
-}
-
-impl Debt {
-    /// Nothing is owed: somebody chose what is booted.
-    pub const NONE: Debt = Debt { spends: None, starts: None, another: false };
-
-    /// Whether another release may be booted where nobody can be called.
-    pub fn leaves_another(&self) -> bool {
-        self.another
-    }
 }
 
 /// The release whose kernel and initrd the boot loader has started.
@@ -83,86 +55,62 @@ fn choose_but(
 ) -> Result<Taken, Failure> {
     let (marks, remarks) = survey::marks(disk);
     remarks.all().for_each(|remark| note!("{remark}"));
-    let terms = terms(disk, &listing, &marks);
-    let tries = terms.tries;
     let instead = match entry {
         Entry::Instead(number) => listing.release(number).map(Release::id),
         Entry::Asked(_) => None,
     };
-    let way = Way { disk, started, terms, marks: &marks, instead };
+    let way = Way { disk, started, terms: terms(disk, &listing, &marks), marks: &marks, instead };
+    let tries = way.terms.tries;
     let is_whole =
         |release: &Release| !broken.contains(&release.id()) && survey::is_whole(disk, &Layout::default(), release);
     if !again::without().is_empty()
         && let Some(other) = another(&listing, &marks, broken, &mut { is_whole })
     {
-        return way.boot_for_once(&listing, other);
+        let other = other.clone();
+        return way.boot_for_once(listing, &other);
     }
     let verdict = judge(&listing, &marks, entry, tries, &mut { is_whole });
-    let (release, debt) = match verdict.map_err(|impossible| Failure::new(impossible.to_string()))? {
+    match verdict.map_err(|impossible| Failure::new(impossible.to_string()))? {
         Verdict::Boot(release) => {
             if let Entry::Instead(number) = entry {
                 alarm!("the boot loader could not start the newest release: it has started release {number}");
             }
-            let chosen = matches!(entry, Entry::Asked(Selection::Number(_)));
-            (release, Debt { spends: None, starts: (!chosen).then_some(None), another: !chosen })
+            let is_chosen = matches!(entry, Entry::Asked(Selection::Number(_)));
+            let debt = if is_chosen { Debt::NONE } else { Debt { starts: Starts::Always, ..Debt::NONE } };
+            let release = release.clone();
+            way.boot(listing, &release, debt, broken)
         }
         Verdict::Try { release, spent, cost } => {
             let one = Try { before: marks.trial(spent.id), spent };
-            (release, Debt { spends: Some((one, cost)), starts: Some(Some(tries)), another: true })
+            let debt = Debt { spends: Some((one, cost)), starts: Starts::Times(tries), ..Debt::NONE };
+            let release = release.clone();
+            way.boot(listing, &release, debt, broken)
         }
         Verdict::FallBack { from, to, why } => {
             say_way_back(from, to, why);
             let (bad, to) = (Some(from.id()), to.clone());
-            return way.go_back(listing, bad, &to, broken);
+            way.go_back(listing, bad, &to, broken)
         }
         Verdict::BeginAnew(release) => {
             let release = release.clone();
             alarm!("no release is left that is good, or not bad: release {} ({release}) begins anew", release.id());
-            let Some((listing, release)) = way.move_to(listing, None, &release)? else {
-                return way.judge_again(&release, broken);
-            };
-            let debt = Debt { spends: None, starts: Some(None), another: true };
-            rescue::owe(disk, debt)?;
-            return Ok(Taken { listing, release, debt });
+            way.begin_anew(listing, &release, broken)
         }
-        Verdict::Stuck(newest) if rescue::can_call_for_help(disk) => return Err(stuck(newest, "")),
-        Verdict::Stuck(newest) => match another(&listing, &marks, &[newest.id()], &mut { is_whole }) {
-            Some(other) => return way.boot_for_once(&listing, other),
-            None => {
-                // It may do better, and nobody can be called.
-                set_starts(disk, Some(tries));
-                return Err(stuck(newest, ": it is started again"));
+        Verdict::Stuck(newest) => {
+            let (id, may_call) = (newest.id(), rescue::can_call_for_help(disk));
+            let sentence = format!("release {id} ({newest}) never came up, and nothing else here can be booted");
+            let other = another(&listing, &marks, &[id], &mut { is_whole }).filter(|_| !may_call).cloned();
+            match other {
+                Some(other) => way.boot_for_once(listing, &other),
+                // Whoever is called reaches what the boot loader goes on starting.
+                None if may_call => Err(Failure::new(sentence)),
+                None => {
+                    Starts::Times(tries).set(disk);
+                    Err(Failure::new(sentence + ": it is started again"))
+                }
             }
-        },
-    };
-    let is_newest = listing.latest == Some(release.number);
-    if let (Entry::Instead(_), Some(starts), true) = (entry, debt.starts, is_newest) {
-        // Whatever comes of its kernel, the boot loader starts it from now on.
-        set_starts(disk, starts);
-    }
-    if !way.run_own_kernel(release, is_newest) {
-        return way.judge_again(&release.clone(), broken);
-    }
-    let others = another(&listing, &marks, &[release.id()], &mut |_| true);
-    let debt = Debt { another: debt.another && others.is_some(), ..debt };
-    rescue::owe(disk, debt)?;
-    if let Some((one, cost)) = debt.spends {
-        let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
-        let (id, left) = (one.spent.id, one.spent.left);
-        say!("release {id} is on trial: {left} {of} are left after this one (menagerie good ends it)");
-        if cost == Cost::EveryBoot {
-            // Where nobody ever says good nobody stops a watchdog either.
-            way.watch_over(release);
         }
     }
-    let release = Selection::Number(release.number);
-    Ok(Taken { listing, release, debt })
-}
-
-/// Where whoever can help is called the boot loader goes on starting what can call him.
-fn stuck(newest: &Release, then: &str) -> Failure {
-    let id = newest.id();
-    Failure::new(format!("release {id} ({newest}) never came up, and nothing else here can be booted{then}"))
 }
 
 fn say_way_back(from: &Release, to: &Release, why: Why) {
@@ -187,6 +135,55 @@ struct Way<'w> {
 }
 
 impl Way<'_> {
+    /// Boots the release that the rules have chosen.
+    fn boot(
+        &self,
+        listing: Box<Listing>,
+        release: &Release,
+        debt: Debt,
+        broken: &mut Vec<ReleaseId>,
+    ) -> Result<Taken, Failure> {
+        let is_newest = listing.latest == Some(release.number);
+        if self.instead.is_some() && is_newest {
+            // Whatever comes of its kernel, the boot loader starts it from now on.
+            debt.starts.set(self.disk);
+        }
+        if !self.run_own_kernel(release, is_newest) {
+            return self.judge_again(release, broken);
+        }
+        if let Some((Try { spent, .. }, cost)) = debt.spends {
+            let of = if cost == Cost::EveryBoot { "boots" } else { "boots that fail" };
+            let Trial { id, left } = spent;
+            say!("release {id} is on trial: {left} {of} are left after this one (menagerie good ends it)");
+            if cost == Cost::EveryBoot {
+                // Where nobody ever says good nobody stops a watchdog either.
+                self.watch_over(release);
+            }
+        }
+        let is_chosen = debt.starts == Starts::AsBefore;
+        let leaves_another = !is_chosen && another(&listing, self.marks, &[release.id()], &mut |_| true).is_some();
+        self.take(listing, Selection::Number(release.number), Debt { leaves_another, ..debt })
+    }
+
+    /// Has it written down what a boot owes, however that ends.
+    fn take(&self, listing: Box<Listing>, release: Selection, debt: Debt) -> Result<Taken, Failure> {
+        rescue::owe(self.disk, debt)?;
+        Ok(Taken { listing, release, debt })
+    }
+
+    /// There is nothing better: it gets all its tries again, and the first place.
+    fn begin_anew(
+        &self,
+        listing: Box<Listing>,
+        release: &Release,
+        broken: &mut Vec<ReleaseId>,
+    ) -> Result<Taken, Failure> {
+        let Some((listing, release)) = self.move_to(listing, None, release)? else {
+            return self.judge_again(release, broken);
+        };
+        self.take(listing, release, Debt { starts: Starts::Always, leaves_another: true, ..Debt::NONE })
+    }
+
     fn go_back(
         &self,
         listing: Box<Listing>,
@@ -199,7 +196,7 @@ impl Way<'_> {
             None => self.judge_again(to, broken),
             // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
             Some((listing, Selection::Latest)) => choose_but(self.disk, listing, latest, self.started, broken),
-            Some((listing, release)) => Ok(Taken { listing, release, debt: Debt::NONE }),
+            Some((listing, release)) => self.take(listing, release, Debt { leaves_another: true, ..Debt::NONE }),
         }
     }
 
@@ -213,13 +210,11 @@ impl Way<'_> {
     }
 
     /// Boots another release than the one that should, this time.
-    fn boot_for_once(&self, listing: &Listing, other: &Release) -> Result<Taken, Failure> {
+    fn boot_for_once(&self, listing: Box<Listing>, other: &Release) -> Result<Taken, Failure> {
         alarm!("booting release {}, {} ({other}), this time", other.number, other.id());
         self.run_own_kernel(other, false);
-        let others = listing.releases().len() > again::without().len() + 1;
-        let debt = Debt { another: others, ..Debt::NONE };
-        rescue::owe(self.disk, debt)?;
-        Ok(Taken { listing: Box::new(listing.clone()), release: Selection::Number(other.number), debt })
+        let leaves_another = listing.releases().len() > again::without().len() + 1;
+        self.take(listing, Selection::Number(other.number), Debt { leaves_another, ..Debt::NONE })
     }
 
     /// Lets a release take the first place, and starts its kernel if another one runs. Where the releases cannot be changed it is
@@ -316,43 +311,5 @@ pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId, tries: u8) -> Re
             Ok(())
         }
         Ok(()) => Ok(()),
-    }
-}
-
-/// Lets the boot loader start the newest release as often as at first: its kernel has come up, and what comes now may take long.
-pub fn has_come_up(disk: &Disk, debt: &Debt) {
-    if let Some(starts) = debt.starts {
-        set_starts(disk, starts);
-    }
-}
-
-/// Writes down what a boot owes, before the root takes over.
-pub fn settle(disk: &Disk, debt: &Debt) {
-    if let Some((one, Cost::EveryBoot)) = debt.spends {
-        let spent = trials::spend(disk, one.before, one.spent);
-        // From here on the next boot does better, or not, whatever else goes wrong in this one.
-        rescue::owe_no_more(debt, spent.is_ok());
-        if let Err(failure) = spent {
-            alarm!("{failure}: this boot is not counted");
-            // But the boot loader goes on counting, if it can.
-            return;
-        }
-    }
-    watchdog::ask_for_more_time();
-    has_come_up(disk, debt);
-}
-
-/// Writes down what a boot owes that has failed: whether the next one may do better.
-pub fn fail(disk: &Disk, debt: Debt) -> Result<bool, Failure> {
-    if let Some((one, _)) = debt.spends {
-        trials::spend(disk, one.before, one.spent)?;
-    }
-    has_come_up(disk, &debt);
-    Ok(debt.spends.is_some())
-}
-
-fn set_starts(disk: &Disk, starts: Option<u8>) {
-    if let Err(failure) = loader::set(disk, starts) {
-        alarm!("{failure}: what the boot loader counts stays as it is");
     }
 }
