@@ -24,7 +24,7 @@ pub struct Disk {
 /// What a disk hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bus {
-    /// `/dev/vda`, …: a PCI device of its own.
+    /// `/dev/vda`, …: a device of its own.
     VirtioBlk,
     /// `/dev/sda`, …: on the one virtio-scsi controller, as Linode has it.
     VirtioScsi,
@@ -83,7 +83,7 @@ impl Disk {
         }
         let (option, drive) = self.drive(number);
         // The firmware numbers its disks by boot index; 0 belongs to whatever GRUB or the kernel comes from.
-        let mut device = format!("{},drive=disk{number},bootindex={}", self.device(number), number + 1);
+        let mut device = format!("{},drive=disk{number},bootindex={}", self.device(number, board), number + 1);
         if let Some(serial) = &self.serial {
             device.push_str(&format!(",serial={}", serial.replace(',', ",,")));
         }
@@ -119,6 +119,8 @@ impl Disk {
             (Bus::VirtioScsi, _) => ("scsi-hd", r#","bus":"scsi0.0""#.to_string()),
             (Bus::VirtioBlk, Board::Q35) => ("virtio-blk-pci", format!(r#","bus":"port{number}""#)),
             (Bus::VirtioBlk, Board::Pc) => ("virtio-blk-pci", String::new()),
+            // QEMU refuses it, in words that the caller passes on: virtio-mmio has no hot-plugging.
+            (Bus::VirtioBlk, Board::Microvm) => ("virtio-blk-device", String::new()),
         };
         let serial = self.serial.as_ref().map_or(String::new(), |s| format!(r#","serial":{}"#, json_string(s)));
         let apart = if self.keeps_requests_apart() { r#","request-merging":false"# } else { "" };
@@ -145,10 +147,10 @@ impl Disk {
         format!(r#""driver":"raw","read-only":{read_only},{cache},"file":{}"#, file(&self.path, ""))
     }
 
-    fn device(&self, number: usize) -> String {
+    fn device(&self, number: usize, board: Board) -> String {
+        let apart = if self.keeps_requests_apart() { ",request-merging=off" } else { "" };
         match self.bus {
-            Bus::VirtioBlk if self.keeps_requests_apart() => "virtio-blk-pci,request-merging=off".to_string(),
-            Bus::VirtioBlk => "virtio-blk-pci".to_string(),
+            Bus::VirtioBlk => format!("virtio-blk-{}{apart}", board.transport()),
             Bus::VirtioScsi => format!("scsi-hd,bus=scsi0.0,scsi-id={number}"),
         }
     }
@@ -165,7 +167,7 @@ impl Disk {
             (Bus::VirtioBlk, Board::Q35) => {
                 vec!["-device".to_string(), format!("pcie-root-port,id=port{number},chassis={}", number + 1)]
             }
-            (Bus::VirtioBlk, Board::Pc) | (Bus::VirtioScsi, _) => Vec::new(),
+            (Bus::VirtioBlk, Board::Pc | Board::Microvm) | (Bus::VirtioScsi, _) => Vec::new(),
         }
     }
 }

@@ -44,6 +44,9 @@ pub enum Board {
     Q35,
     /// The old one, QEMU's `pc` (i440FX).
     Pc,
+    /// No PCI, hardly any firmware: QEMU's `microvm`. It boots a kernel only, takes no disk on virtio-blk while it runs, and
+    /// cannot power itself off: a reboot ends it.
+    Microvm,
 }
 
 /// What the firmware starts.
@@ -159,9 +162,9 @@ impl Machine {
         }
         self.boot.add_to(&mut args);
         self.add_disks(&mut args);
-        self.network.add_to(&mut args);
+        self.network.add_to(self.board, &mut args);
         if self.rng {
-            args.add(["-device", "virtio-rng-pci"]);
+            args.add(["-device", &format!("virtio-rng-{}", self.board.transport())]);
         }
         if let Some(socket) = &self.qmp {
             args.add(["-qmp", &format!("unix:{},server=on,wait=off", comma_safe(socket))]);
@@ -191,7 +194,7 @@ impl Machine {
 
     fn add_disks(&self, args: &mut Args) {
         if self.disks.iter().any(|disk| disk.bus == Bus::VirtioScsi) {
-            args.add(["-device", "virtio-scsi-pci,id=scsi0"]);
+            args.add(["-device", &format!("virtio-scsi-{},id=scsi0", self.board.transport())]);
         }
         for (number, disk) in self.disks.iter().enumerate() {
             args.0.extend(disk.args(number, self.board));
@@ -217,6 +220,17 @@ impl Board {
         match self {
             Board::Q35 => "q35",
             Board::Pc => "pc",
+            // With ACPI, Linux asks no timer of the old PC, and emulated it has no other: it hangs before it starts. Without,
+            // devices are told on the kernel command line. Without a clock it would be 1970.
+            Board::Microvm => "microvm,acpi=off,rtc=on",
+        }
+    }
+
+    /// What the names of its virtio devices end in: what they hang on.
+    pub(crate) fn transport(self) -> &'static str {
+        match self {
+            Board::Q35 | Board::Pc => "pci",
+            Board::Microvm => "device",
         }
     }
 }
@@ -244,18 +258,24 @@ impl Boot {
 }
 
 impl Network {
-    fn add_to(&self, args: &mut Args) {
-        let mut card = match self {
-            Network::None => "none".to_string(),
-            Network::User { .. } => "user,model=virtio-net-pci".to_string(),
-            Network::UserIpv6 => "user,model=virtio-net-pci,ipv4=off".to_string(),
+    fn add_to(&self, board: Board, args: &mut Args) {
+        let mut user = match self {
+            Network::None => return args.add(["-nic", "none"]),
+            Network::User { .. } => String::new(),
+            Network::UserIpv6 => ",ipv4=off".to_string(),
         };
         if let Network::User { forwards } = self {
             for Forward { host, guest } in forwards {
-                card.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+                user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
             }
         }
-        args.add(["-nic", &card]);
+        match board {
+            Board::Q35 | Board::Pc => args.add(["-nic", &format!("user,model=virtio-net-pci{user}")]),
+            // -nic makes PCI's cards only.
+            Board::Microvm => {
+                args.add(["-netdev", &format!("user,id=net0{user}"), "-device", "virtio-net-device,netdev=net0"]);
+            }
+        }
     }
 }
 

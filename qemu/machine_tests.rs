@@ -65,6 +65,21 @@ fn arguments() {
              -device virtio-scsi-pci,id=scsi0 -nic none -qmp unix:/q,server=on,wait=off",
         ),
         (
+            "a microvm with all that hangs on its virtio-mmio",
+            Machine {
+                board: Board::Microvm,
+                disks: vec![Disk::scsi("/s"), Disk::blk("/b")],
+                network: Network::User { forwards: vec![] },
+                rng: true,
+                ..plain.clone()
+            },
+            "-machine microvm,acpi=off,rtc=on -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
+             -device virtio-scsi-device,id=scsi0 \
+             -drive if=none,id=disk0,format=raw,file=/s,cache=unsafe -device scsi-hd,bus=scsi0.0,scsi-id=0,drive=disk0,bootindex=1 \
+             -drive if=none,id=disk1,format=raw,file=/b,cache=unsafe -device virtio-blk-device,drive=disk1,bootindex=2 \
+             -netdev user,id=net0 -device virtio-net-device,netdev=net0 -device virtio-rng-device",
+        ),
+        (
             "user network, entropy, one's own arguments",
             Machine {
                 network: Network::User {
