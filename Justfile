@@ -29,13 +29,13 @@ boot *ARGS: disk
     @target/debug/vm boot {{ARGS}}
 
 # Run every check and every test, unit and boot
-test: lint kernel initrd probe root debian
+test: lint kernel (kernel "microvm") initrd probe root debian
     cargo test --workspace
     @{{just_executable()}} fuzz 10
 
 # Measure: bytes, seconds to the demo's login, init's steps and menagerie's changes in milliseconds, pushing, fetching on the host and in a VM
 bench: disk probe
-    @wc -c build/kernel/linode/vmlinuz build/initrd.img build/init | head -n 3
+    @wc -c build/kernel/*/vmlinuz build/initrd.img build/init | grep -v total
     @for grub in 2 legacy; do echo "GRUB $grub:"; target/debug/vm boot --snapshot --grub $grub --until login: --show "handing over"; done
     @echo "counting instructions, thrice; a wait for the disk lets this clock jump, so take the lowest:"
     @for run in 1 2 3; do target/debug/vm boot --snapshot --instructions --until login: --show "handing over"; done
@@ -60,7 +60,7 @@ lint:
 tools:
     cargo build -p dock0 -p kernel -p qemu
 
-# Build the kernel from source into build/kernel/CONFIG (ten minutes or more on two cores; nothing is built twice)
+# Build the kernel from source into build/kernel/CONFIG (linode: ten minutes or more on two cores, microvm: five; nothing is built twice)
 kernel CONFIG="linode": tools
     @target/debug/kernel build {{CONFIG}}
 

@@ -3,7 +3,7 @@
 use crate::partition::DiskFile;
 use anyhow::{Context, Result, ensure};
 use probe::Facts;
-use qemu::{Disk, Machine, Report, Vm};
+use qemu::{Board, Disk, Machine, Report, Vm};
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +28,16 @@ impl<'d> Boot<'d> {
     pub fn kernel_with(initrd: PathBuf, words: &str) -> Boot<'d> {
         let cmdline = format!("{words} console=ttyS0 panic=-1 dock0.rescue=reboot:0");
         Boot::from(qemu::Boot::Kernel { kernel: crate::kernel(), initrd: Some(initrd), cmdline })
+    }
+
+    /// On QEMU's microvm, with the kernel that is made for it.
+    pub fn microvm(words: &str) -> Boot<'d> {
+        let mut boot = Boot::kernel(words);
+        if let qemu::Boot::Kernel { kernel, .. } = &mut boot.machine.boot {
+            *kernel = crate::microvm_kernel();
+        }
+        boot.machine.board = Board::Microvm;
+        boot
     }
 
     /// Any other way in.

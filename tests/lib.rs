@@ -32,6 +32,11 @@ pub fn kernel() -> PathBuf {
     built("build/kernel/linode/vmlinuz")
 }
 
+/// The small kernel for QEMU's microvm and its kin.
+pub fn microvm_kernel() -> PathBuf {
+    built("build/kernel/microvm/vmlinuz")
+}
+
 /// The static init, as it is in the initrd.
 pub fn init() -> PathBuf {
     built("build/init")

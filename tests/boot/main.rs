@@ -13,6 +13,7 @@ mod lab;
 mod layers;
 mod loaders;
 mod menagerie;
+mod microvm;
 mod network;
 mod newer;
 mod releases;
