@@ -16,7 +16,7 @@ use crate::receive::identity::{OPERATORS, operators_are_known};
 use crate::rescue;
 use crate::store::Disk;
 use crate::store::survey;
-use menagerie::{Entry, Layout, Listing, RelPath, Selection, layout};
+use menagerie::{Entry, Layout, Listing, RelPath, Release, Selection, layout};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use std::fs;
@@ -72,9 +72,7 @@ impl BootPartition {
     /// A partition that can boot touches no network.
     pub fn wants_install(&self, listing: &Listing, entry: Entry) -> Result<bool, Failure> {
         let newest = listing.release(listing.latest.unwrap_or_default());
-        if entry != Entry::Asked(Selection::Latest)
-            || newest.is_some_and(|release| release.artifact(layout::VM_ROOT).is_some())
-        {
+        if entry != Entry::Asked(Selection::Latest) || newest.is_some_and(Release::has_root) {
             return Ok(false);
         }
         Ok(read_settings(&self.disk()?)?.manifest.url.is_some())

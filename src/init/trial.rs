@@ -35,7 +35,7 @@ pub struct Taken {
 pub fn started(listing: &Listing, entry: Entry) -> Option<Release> {
     match entry {
         Entry::Instead(number) | Entry::Asked(Selection::Number(number)) => listing.release(number),
-        Entry::Asked(Selection::Latest) => listing.latest.and_then(|number| listing.release(number)),
+        Entry::Asked(Selection::Latest) => listing.newest(),
     }
     .cloned()
 }
@@ -287,8 +287,7 @@ struct Terms {
 
 /// As the settings have it. They are not read where the newest release is good.
 fn terms(disk: &Disk, listing: &Listing, marks: &Marks) -> Terms {
-    let newest = listing.latest.and_then(|number| listing.release(number));
-    let settings = match newest {
+    let settings = match listing.newest() {
         Some(newest) if !marks.is_good(newest.id()) => settings_or_default(disk),
         _ => Settings::default(),
     };

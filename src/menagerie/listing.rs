@@ -1,5 +1,6 @@
 //! What stands on a boot partition, as a value: read once, then every rule works on this and not on the disk.
 
+use crate::layout::VM_ROOT;
 use crate::{Name, Refused, Version, Which};
 use core::fmt;
 use heapless::Vec;
@@ -31,6 +32,11 @@ impl Release {
     /// The artifact called `name`, if the release has it.
     pub fn artifact(&self, name: &str) -> Option<&Artifact> {
         self.artifacts.iter().find(|a| a.name.as_str() == name)
+    }
+
+    /// Whether it has something to boot from, beside its kernel.
+    pub fn has_root(&self) -> bool {
+        self.artifact(VM_ROOT).is_some()
     }
 }
 
@@ -91,6 +97,11 @@ impl Listing {
     /// The release with this number.
     pub fn release(&self, number: u32) -> Option<&Release> {
         self.releases.iter().find(|r| r.number == number)
+    }
+
+    /// The release that `latest` leads to, if it is there.
+    pub fn newest(&self) -> Option<&Release> {
+        self.release(self.latest?)
     }
 
     /// The release that is meant.

@@ -61,7 +61,7 @@ pub fn select(listing: &Listing, wanted: Selection) -> Result<(&Release, &Artifa
 /// The newest release that has a root image, a bad one only where there is no other: what is booted where none of the newest can be
 /// had.
 pub fn newest_with_root<'l>(listing: &'l Listing, marks: &Marks) -> Option<&'l Release> {
-    let with_root = listing.releases().iter().filter(|release| release.artifact(VM_ROOT).is_some());
+    let with_root = listing.releases().iter().filter(|release| release.has_root());
     with_root.min_by_key(|release| (marks.is_bad(release.id()), release.number))
 }
 

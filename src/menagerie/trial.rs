@@ -3,7 +3,7 @@
 //! A release that a running system has called good is booted as often as it comes. Any other has so many tries, of which a boot
 //! spends one. Out of them it is bad, and the last good one takes its place.
 
-use crate::layout::{INITRD, KERNEL, VM_ROOT};
+use crate::layout::{INITRD, KERNEL};
 use crate::state::{Marks, Trial};
 use crate::{Impossible, Listing, Release, ReleaseId, Selection};
 use core::iter;
@@ -91,7 +91,7 @@ pub fn judge<'l>(
     }
     let mut whole = |release: &&Release| is_whole(release);
     if marks.is_good(id) {
-        let boots = |release: &&Release| has_root(release) && !marks.is_bad(release.id());
+        let boots = |release: &&Release| release.has_root() && !marks.is_bad(release.id());
         // The boot loader may have started a bad one: its count was set back too late.
         let instead = || iter::once(newest).chain(others(listing, marks, newest)).filter(boots).find(&mut whole);
         return Ok(Verdict::Boot(Some(started).filter(boots).or_else(instead).unwrap_or(started)));
@@ -109,7 +109,7 @@ pub fn judge<'l>(
     if let Some(to) = others(listing, marks, newest).find(&mut whole) {
         return Ok(Verdict::FallBack { from: newest, to, why });
     }
-    let boots = |release: &&Release| has_root(release) && whole(release);
+    let boots = |release: &&Release| release.has_root() && whole(release);
     if !never_started {
         return Ok(Verdict::BeginAnew(listing.releases().iter().find(boots).unwrap_or(started)));
     }
@@ -126,7 +126,7 @@ pub fn another<'l>(
     without: &[ReleaseId],
     is_whole: &mut dyn FnMut(&Release) -> bool,
 ) -> Option<&'l Release> {
-    let rest = listing.releases().iter().filter(|release| has_root(release) && !without.contains(&release.id()));
+    let rest = listing.releases().iter().filter(|release| release.has_root() && !without.contains(&release.id()));
     let rank = |release: &&Release| {
         let id = release.id();
         (!marks.is_good(id), marks.is_bad(id), release.number)
@@ -152,14 +152,10 @@ fn others<'l>(listing: &'l Listing, marks: &Marks, but: &Release) -> impl Iterat
     let loads = move |release: &Release| loaded.iter().flatten().all(|name| release.artifact(name).is_some());
     let fits = move |release: &&Release, good: bool| {
         let id = release.id();
-        id != but && has_root(release) && loads(release) && !marks.is_bad(id) && marks.is_good(id) == good
+        id != but && release.has_root() && loads(release) && !marks.is_bad(id) && marks.is_good(id) == good
     };
     let all = listing.releases().iter();
     all.clone().filter(move |release| fits(release, true)).chain(all.filter(move |release| fits(release, false)))
-}
-
-fn has_root(release: &Release) -> bool {
-    release.artifact(VM_ROOT).is_some()
 }
 
 #[cfg(test)]

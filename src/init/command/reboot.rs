@@ -66,8 +66,7 @@ fn load(disk: &Disk, options: &Options) -> Result<(), Failure> {
 }
 
 fn next(inventory: &Inventory) -> Result<&Release, Failure> {
-    let next = inventory.listing.latest.and_then(|number| inventory.listing.release(number));
-    let next = next.ok_or_else(|| Failure::new("latest leads to no release"))?;
+    let next = inventory.listing.newest().ok_or_else(|| Failure::new("latest leads to no release"))?;
     match inventory.missing(next) {
         Some(artifact) => {
             Err(Failure::new(format!("release {} is incomplete: its {artifact} is not there", next.number)))

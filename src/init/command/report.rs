@@ -140,7 +140,7 @@ pub fn named(inventory: &Inventory, id: ReleaseId) -> String {
 pub fn status(disk: &Disk, inventory: &Inventory, options: &Options) -> Result<(), Failure> {
     let Free { bytes, .. } = disk.free().doing(|| format!("asking how full {} is", options.root))?;
     let listing = &inventory.listing;
-    let next = listing.latest.and_then(|number| listing.release(number));
+    let next = listing.newest();
     let tries = next.and_then(|next| tries_left(inventory, next, change::policy(disk, options).tries));
     let (config, before) = (config::present(disk)?, config::before(disk)?);
     let leftovers = || inventory.leftovers.iter().map(|leftover| leftover.to_string());

@@ -8,7 +8,6 @@ use crate::log::{note, say};
 use crate::net::parent::{Network, UP_WITHIN, wanted_here};
 use crate::rescue;
 use crate::store::{Disk, survey};
-use menagerie::layout::VM_ROOT;
 use menagerie::{Layout, ReleaseId};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -72,8 +71,7 @@ pub fn newest_could_boot(disk: &Disk) -> bool {
     let layout = Layout::default();
     // Worst case: what is offered is installed once more.
     let Ok((listing, _)) = survey::listing(disk, &layout) else { return false };
-    let newest = listing.latest.and_then(|number| listing.release(number));
-    newest.is_some_and(|newest| newest.artifact(VM_ROOT).is_some() && survey::is_whole(disk, &layout, newest))
+    listing.newest().is_some_and(|newest| newest.has_root() && survey::is_whole(disk, &layout, newest))
 }
 
 /// Does something with what the settings' manifest offers, the network being up for it.
