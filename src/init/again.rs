@@ -44,7 +44,7 @@ const WITHOUT: &str = "without=";
 const NO_RELEASE: &str = "no-release";
 
 /// The release whose kernel and initrd run, once it is known.
-static STARTED: OnceLock<Option<Release>> = OnceLock::new();
+static RUNNING: OnceLock<Option<Release>> = OnceLock::new();
 
 /// Whether the releases have turned in this boot.
 static HAVE_TURNED: AtomicBool = AtomicBool::new(false);
@@ -71,8 +71,8 @@ pub fn releases_have_turned() {
 }
 
 /// The release whose kernel and initrd run: `found` is what the kernel's command line leads to in a boot that has begun only once.
-pub fn started(found: impl FnOnce() -> Option<Release>) -> Option<&'static Release> {
-    STARTED.get_or_init(|| known().started().unwrap_or_else(found)).as_ref()
+pub fn running(found: impl FnOnce() -> Option<Release>) -> Option<&'static Release> {
+    RUNNING.get_or_init(|| known().running().unwrap_or_else(found)).as_ref()
 }
 
 /// Begins anew. Comes back only with the reason why that is not possible.
@@ -83,7 +83,7 @@ pub fn begin(why: Anew) -> Result<Infallible, Failure> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").doing(|| "reading /proc/self/mounts".into())?;
     let words: Vec<CString> =
         std::env::args_os().map(|word| CString::new(word.into_vec()).unwrap_or_default()).collect();
-    let next = known().and(why, HAVE_TURNED.load(Ordering::Relaxed), STARTED.get().map(Option::as_ref));
+    let next = known().and(why, HAVE_TURNED.load(Ordering::Relaxed), RUNNING.get().map(Option::as_ref));
     // Whoever boots next may be nobody's trial.
     watchdog::disarm();
     for target in targets(&mounts) {
@@ -112,7 +112,7 @@ impl Known {
     }
 
     /// The kernel and the initrd that run, as a release of no number; `None` where nothing is known of them.
-    fn started(&self) -> Option<Option<Release>> {
+    fn running(&self) -> Option<Option<Release>> {
         let artifacts = self.0.split(' ').filter_map(|word| spec::parse(&Layout::default(), word).ok());
         let artifacts = artifacts.map(|spec| spec.artifact).collect::<heapless::Vec<_, _>>();
         match artifacts.is_empty() {
@@ -126,16 +126,10 @@ impl Known {
     }
 
     /// The same and why the boot begins anew, whether the releases have turned in this one, and what runs as far as that was found out.
-    fn and(&self, why: Anew, have_turned: bool, started: Option<Option<&Release>>) -> Known {
-        let mut words: String = [READ_ONLY, TURNED, NEWEST]
-            .into_iter()
-            .filter(|word| match *word {
-                READ_ONLY => self.is(READ_ONLY) || why == Anew::ReadOnly,
-                TURNED => self.is(TURNED) || have_turned,
-                word => self.is(word) || why == Anew::Installed,
-            })
-            .map(|word| format!("{word} "))
-            .collect();
+    fn and(&self, why: Anew, have_turned: bool, running: Option<Option<&Release>>) -> Known {
+        let flags = [(READ_ONLY, why == Anew::ReadOnly), (TURNED, have_turned), (NEWEST, why == Anew::Installed)];
+        let flags = flags.into_iter().filter(|(word, now)| *now || self.is(word));
+        let mut words: String = flags.map(|(word, _)| format!("{word} ")).collect();
         // What has come since may be what they lacked.
         let (kept, new) = match why {
             Anew::ReadOnly => (self.without(), None),
@@ -143,10 +137,10 @@ impl Known {
             Anew::Configured | Anew::Installed => (Vec::new(), None),
         };
         words.extend(kept.into_iter().chain(new).map(|id| format!("{WITHOUT}{id} ")));
-        if let Some(started) = started {
-            let artifacts = [KERNEL, INITRD].iter().filter_map(|name| started?.artifact(name));
-            let running: String = artifacts.map(|own| format!("{}={} ", own.name, own.version)).collect();
-            words += if running.is_empty() { NO_RELEASE } else { &running };
+        if let Some(running) = running {
+            let artifacts = [KERNEL, INITRD].iter().filter_map(|name| running?.artifact(name));
+            let artifacts: String = artifacts.map(|own| format!("{}={} ", own.name, own.version)).collect();
+            words += if artifacts.is_empty() { NO_RELEASE } else { &artifacts };
         }
         Known(words)
     }
@@ -155,6 +149,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kexec::tests::release;
 
     #[test]
     fn what_lies_on_top_goes_first_and_the_initrd_stays() {
@@ -170,35 +165,27 @@ mod tests {
         assert_eq!(begin(Anew::Configured).unwrap_err().to_string(), "beginning anew: the initrd is gone already");
     }
 
-    fn release(artifacts: &[(&str, &str)]) -> Release {
-        let artifact = |(name, version): &(&str, &str)| menagerie::Artifact {
-            name: name.parse().unwrap(),
-            version: version.parse().unwrap(),
-        };
-        Release { number: 0, artifacts: artifacts.iter().map(artifact).collect() }
-    }
-
     #[test]
     fn what_runs_is_known_however_often_a_boot_begins_anew() {
         let first = Known(String::new());
-        assert_eq!(first.started(), None);
+        assert_eq!(first.running(), None);
         let both = [("kernel", "6.12"), ("initrd", "1.0")];
         let whole = release(&[&both[..], &[("vm_root", "1")]].concat());
         let next = first.and(Anew::Installed, false, Some(Some(&whole)));
-        assert_eq!(next.started(), Some(Some(release(&both))));
+        assert_eq!(next.running(), Some(Some(release(&both))));
         assert!(next.is(NEWEST) && !next.is(READ_ONLY));
-        let last = next.and(Anew::ReadOnly, true, Some(next.started().unwrap().as_ref()));
-        assert_eq!(last.started(), Some(Some(release(&both))));
+        let last = next.and(Anew::ReadOnly, true, Some(next.running().unwrap().as_ref()));
+        assert_eq!(last.running(), Some(Some(release(&both))));
         assert!(last.is(NEWEST) && last.is(READ_ONLY) && last.is(TURNED) && !next.is(TURNED));
         // A kernel that came from nowhere on the disk is not that of a release which came later.
-        assert_eq!(first.and(Anew::Installed, false, Some(None)).started(), Some(None));
+        assert_eq!(first.and(Anew::Installed, false, Some(None)).running(), Some(None));
         assert!(
             !first.and(Anew::Configured, false, None).is(TURNED),
             "what never came up is not started for a configuration"
         );
         let rootless = first.and(Anew::Configured, false, Some(Some(&release(&[("vm_root", "1")]))));
-        assert_eq!(rootless.started(), Some(None), "neither is that of a release without one");
-        assert_eq!(first.and(Anew::ReadOnly, false, None).started(), None, "nobody had asked yet");
+        assert_eq!(rootless.running(), Some(None), "neither is that of a release without one");
+        assert_eq!(first.and(Anew::ReadOnly, false, None).running(), None, "nobody had asked yet");
     }
 
     #[test]

@@ -61,8 +61,7 @@ pub fn start(disk: &Disk) -> Result<std::convert::Infallible, Failure> {
         // Worst case: the next kernel replays the journal, as after a power cut.
         note!("making {} read-only: {}", disk.show(""), error.words());
     }
-    let refused = rustix::system::reboot(RebootCommand::Kexec);
-    Err(refused.err().unwrap_or(rustix::io::Errno::INVAL)).doing(|| "starting the loaded kernel".into())
+    sys::reboot(RebootCommand::Kexec).doing(|| "starting the loaded kernel".into())
 }
 
 fn make_read_only(disk: &Disk) -> rustix::io::Result<()> {
@@ -71,7 +70,7 @@ fn make_read_only(disk: &Disk) -> rustix::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -84,15 +83,17 @@ mod tests {
         }
     }
 
+    /// Of these artifacts, by name and version.
+    pub fn release(artifacts: &[(&str, &str)]) -> Release {
+        let artifact = |(name, version): &(&str, &str)| menagerie::Artifact {
+            name: name.parse().unwrap(),
+            version: version.parse().unwrap(),
+        };
+        Release { number: 0, artifacts: artifacts.iter().map(artifact).collect() }
+    }
+
     #[test]
     fn kernels_are_compared_by_name_and_version() {
-        let release = |artifacts: &[(&str, &str)]| {
-            let artifact = |(name, version): &(&str, &str)| menagerie::Artifact {
-                name: name.parse().unwrap(),
-                version: version.parse().unwrap(),
-            };
-            Release { number: 0, artifacts: artifacts.iter().map(artifact).collect() }
-        };
         let one = release(&[("kernel", "1"), ("initrd", "1"), ("vm_root", "1")]);
         for (other, want) in [
             (release(&[("kernel", "1"), ("initrd", "1"), ("vm_root", "2")]), true),

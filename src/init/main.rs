@@ -113,9 +113,9 @@ fn boot() -> Result<Infallible, Failure> {
 /// The image of the release that is booted, which has proved itself or is on trial; and what the boot owes for that.
 fn image_of_release(partition: &BootPartition, entry: Entry, places: &Places) -> Result<(Image, Debt), Failure> {
     let releases = partition.list()?;
-    let started = again::started(|| trial::started(&releases, entry));
+    let running = again::running(|| trial::started(&releases, entry));
     let (releases, entry) = install_or_look(partition, releases, entry)?;
-    let Taken { listing, release, debt } = trial::choose(&partition.disk()?, releases, entry, started)?;
+    let Taken { listing, release, debt } = trial::choose(&partition.disk()?, releases, entry, running)?;
     Ok((partition.image_of(&listing, release, places)?, debt))
 }
 
@@ -131,11 +131,10 @@ fn install_or_look(
         Ok(true) => partition.disk().and_then(|disk| install::boot::over_the_network(&disk)),
         Err(failure) => Err(failure),
     };
-    let (marks, _) = survey::marks(&partition.disk()?);
-    match (installed, newest_with_root(&releases, &marks)) {
-        (Ok(()), _) => Ok((partition.list()?, entry)),
-        (Err(failure), None) => Err(failure),
-        (Err(failure), Some(older)) => {
+    let Err(failure) = installed else { return Ok((partition.list()?, entry)) };
+    match newest_with_root(&releases, &survey::marks(&partition.disk()?).0) {
+        None => Err(failure),
+        Some(older) => {
             rescue::go_on(&failure, &format!("booting release {} instead", older.number));
             let older = Entry::Asked(Selection::Number(older.number));
             Ok((releases, older))

@@ -56,7 +56,7 @@ enum Outlook {
 }
 
 impl Outlook {
-    /// Where this can not be written down.
+    /// Where nothing could be written down that makes the next boot do better.
     fn of(debt: &Debt) -> Outlook {
         if debt.leaves_another { Outlook::Another } else { Outlook::None }
     }
@@ -340,9 +340,8 @@ fn end(command: RebootCommand) -> ! {
     if let Err(error) = synced {
         alarm!("not everything could be written: {}", error.words());
     }
-    if let Err(error) = rustix::system::reboot(command) {
-        alarm!("the kernel refused ({}): standing still", error.words());
-    }
+    let Err(error) = sys::reboot(command);
+    alarm!("the kernel refused ({}): standing still", error.words());
     stand_still()
 }
 

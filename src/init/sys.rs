@@ -1,5 +1,5 @@
 //! System calls that take more than a line: ioctls of loop devices, ext4 and fs-verity, opening below a root, a signal's
-//! default, Landlock, seccomp, handing a descriptor to a child, kexec, watchdogs; and one function of the C library that is better
+//! default, Landlock, seccomp, handing a descriptor to a child, kexec, reboots, watchdogs; and one function of the C library that is better
 //! not linked. The only file of init with `unsafe` in it.
 #![expect(
     unsafe_code,
@@ -10,6 +10,8 @@ use nix::sys::signal::{SigHandler, Signal};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, Updater, ioctl, opcode};
+use rustix::system::RebootCommand;
+use std::convert::Infallible;
 use std::ffi::{CStr, c_void};
 use std::fs::File;
 use std::io::Read;
@@ -105,6 +107,11 @@ pub fn ignore_hangups() {
 pub fn path_of(file: impl AsFd) -> std::io::Result<String> {
     let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))?;
     path.into_os_string().into_string().map_err(|_| Errno::ILSEQ.into())
+}
+
+/// Ends what runs on this machine. Comes back only with the reason why the kernel refuses.
+pub fn reboot(command: RebootCommand) -> Result<Infallible> {
+    Err(rustix::system::reboot(command).err().unwrap_or(Errno::INVAL))
 }
 
 /// Opens what `path` leads to, as if `root` were `/`.

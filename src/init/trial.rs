@@ -1,4 +1,4 @@
-//! The trial of a release, as a boot goes through it: which one is taken, the way back from a bad one, and the try that it costs.
+//! The trial of a release, as a boot goes through it: which one is taken, and the way back from a bad one.
 //!
 //! The rules are [`menagerie::trial`]'s; here they are carried out. What cannot be written down is said, and the boot goes on: a
 //! boot partition that has become read-only boots what it holds.
@@ -11,7 +11,7 @@ use crate::install::settings_or_default;
 use crate::log::{alarm, note, say};
 use crate::store::change::{self, Change, Consent};
 use crate::store::supply::Local;
-use crate::store::{Disk, survey};
+use crate::store::{Disk, Files, survey};
 use crate::{kexec, rescue, watchdog};
 use menagerie::state::{Marks, Trial};
 use menagerie::trial::{Cost, Why, another, judge};
@@ -40,9 +40,9 @@ pub fn started(listing: &Listing, entry: Entry) -> Option<Release> {
     .cloned()
 }
 
-/// Which release is booted. It does not come back where that has a kernel of its own, and another one's runs: see [`started`].
-pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, started: Option<&Release>) -> Result<Taken, Failure> {
-    choose_but(disk, listing, entry, started, &mut again::without())
+/// Which release is booted, where this one's kernel and initrd run. It does not come back where it has others: they are started.
+pub fn choose(disk: &Disk, listing: Box<Listing>, entry: Entry, running: Option<&Release>) -> Result<Taken, Failure> {
+    choose_but(disk, listing, entry, running, &mut again::without())
 }
 
 /// The same where these cannot be booted.
@@ -50,7 +50,7 @@ fn choose_but(
     disk: &Disk,
     listing: Box<Listing>,
     entry: Entry,
-    started: Option<&Release>,
+    running: Option<&Release>,
     broken: &mut Vec<ReleaseId>,
 ) -> Result<Taken, Failure> {
     let (marks, remarks) = survey::marks(disk);
@@ -59,7 +59,7 @@ fn choose_but(
         Entry::Instead(number) => listing.release(number).map(Release::id),
         Entry::Asked(_) => None,
     };
-    let way = Way { disk, started, terms: terms(disk, &listing, &marks), marks: &marks, instead };
+    let way = Way { disk, running, terms: terms(disk, &listing, &marks), marks: &marks, instead };
     let tries = way.terms.tries;
     let is_whole =
         |release: &Release| !broken.contains(&release.id()) && survey::is_whole(disk, &Layout::default(), release);
@@ -126,8 +126,8 @@ fn say_way_back(from: &Release, to: &Release, why: Why) {
 /// What a way from one release to another depends on.
 struct Way<'w> {
     disk: &'w Disk,
-    /// See [`started`].
-    started: Option<&'w Release>,
+    /// The release whose kernel and initrd run.
+    running: Option<&'w Release>,
     terms: Terms,
     marks: &'w Marks,
     /// What the boot loader has started because it could not start the newest.
@@ -161,8 +161,15 @@ impl Way<'_> {
             }
         }
         let is_chosen = debt.starts == Starts::AsBefore;
-        let leaves_another = !is_chosen && another(&listing, self.marks, &[release.id()], &mut |_| true).is_some();
+        let leaves_another = !is_chosen && self.leaves_another(&listing, release);
         self.take(listing, Selection::Number(release.number), Debt { leaves_another, ..debt })
+    }
+
+    /// Whether there is one that was not tried in this boot, if this one does not boot.
+    fn leaves_another(&self, listing: &Listing, release: &Release) -> bool {
+        let mut tried = again::without();
+        tried.push(release.id());
+        another(listing, self.marks, &tried, &mut |_| true).is_some()
     }
 
     /// Has it written down what a boot owes, however that ends.
@@ -195,7 +202,7 @@ impl Way<'_> {
         match self.move_to(listing, bad, to)? {
             None => self.judge_again(to, broken),
             // What comes next is a boot of its own to the rules: a release of which nothing is known has its trial too.
-            Some((listing, Selection::Latest)) => choose_but(self.disk, listing, latest, self.started, broken),
+            Some((listing, Selection::Latest)) => choose_but(self.disk, listing, latest, self.running, broken),
             Some((listing, release)) => self.take(listing, release, Debt { leaves_another: true, ..Debt::NONE }),
         }
     }
@@ -206,14 +213,14 @@ impl Way<'_> {
         let (listing, _) = survey::listing(self.disk, &Layout::default())?;
         let started = listing.releases().iter().find(|release| Some(release.id()) == self.instead);
         let entry = started.map_or(Entry::Asked(Selection::Latest), |started| Entry::Instead(started.number));
-        choose_but(self.disk, listing, entry, self.started, broken)
+        choose_but(self.disk, listing, entry, self.running, broken)
     }
 
     /// Boots another release than the one that should, this time.
     fn boot_for_once(&self, listing: Box<Listing>, other: &Release) -> Result<Taken, Failure> {
         alarm!("booting release {}, {} ({other}), this time", other.number, other.id());
         self.run_own_kernel(other, false);
-        let leaves_another = listing.releases().len() > again::without().len() + 1;
+        let leaves_another = self.leaves_another(&listing, other);
         self.take(listing, Selection::Number(other.number), Debt { leaves_another, ..Debt::NONE })
     }
 
@@ -225,7 +232,7 @@ impl Way<'_> {
         bad: Option<ReleaseId>,
         to: &Release,
     ) -> Result<Option<(Box<Listing>, Selection)>, Failure> {
-        let turned = turn(self.disk, bad, to.id(), self.terms.tries);
+        let turned = self.disk.claim_for("falling back").and_then(|()| turn(self.disk, bad, to.id(), self.terms.tries));
         match &turned {
             Ok(()) => again::releases_have_turned(),
             Err(failure) => {
@@ -244,7 +251,7 @@ impl Way<'_> {
     /// Starts the kernel of a release, if another one's runs: by kexec, or through the boot loader where that would start it. `false` if
     /// neither can.
     fn run_own_kernel(&self, release: &Release, is_newest: bool) -> bool {
-        if self.started.is_none_or(|started| kexec::is_same_kernel(started, release)) {
+        if self.running.is_none_or(|running| kexec::is_same_kernel(running, release)) {
             return true;
         }
         let Err(failure) = self.start_kernel(release, is_newest);
@@ -295,14 +302,14 @@ fn terms(disk: &Disk, listing: &Listing, marks: &Marks) -> Terms {
     Terms { tries: settings.tries, watchdog: (!watchdog.is_zero()).then_some(watchdog) }
 }
 
-/// Marks a release bad, if one is named, and lets another one take the first place, where it has so many tries if it needs them.
-pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId, tries: u8) -> Result<(), Failure> {
-    disk.claim_for("falling back")?;
+/// Marks a release bad, if one is named, and lets another one take the first place, where it has so many tries if it needs them. Nobody
+/// else may change the disk meanwhile.
+pub fn turn(files: &impl Files, bad: Option<ReleaseId>, to: ReleaseId, tries: u8) -> Result<(), Failure> {
     let none = |_: &menagerie::Artifact| -> io::Result<_> { Err(io::ErrorKind::NotFound.into()) };
     let (layout, supply) = (Layout::default(), Local(&none));
     let policy = Policy { tries, ..Policy::default() };
     let terms = change::Terms { layout: &layout, policy, running: None, supply: &supply };
-    let made = change::make(disk, &terms, &Change::FallBack(bad, to), &mut |_, _, _| Consent::Given, &mut |_| {});
+    let made = change::make(files, &terms, &Change::FallBack(bad, to), &mut |_, _, _| Consent::Given, &mut |_| {});
     match made {
         Err(change::Unmade::Nothing(failure)) => Err(failure),
         Err(change::Unmade::Uncleared(failure)) => {
@@ -312,3 +319,7 @@ pub fn turn(disk: &Disk, bad: Option<ReleaseId>, to: ReleaseId, tries: u8) -> Re
         Ok(()) => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "trial_tests.rs"]
+mod tests;

@@ -14,7 +14,6 @@ use crate::watchdog;
 use menagerie::{Inventory, Release};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustix::io::Errno;
 use rustix::system::RebootCommand;
 use std::path::Path;
 use std::process::Command;
@@ -97,6 +96,6 @@ fn end_everything(disk: &Disk) -> Result<(), Failure> {
     let Err(failure) = kexec::start(disk);
     complain(format_args!("{failure}: rebooting through firmware and boot loader instead"));
     // Nothing is left that could go on.
-    let refused = rustix::system::reboot(RebootCommand::Restart);
-    Err(refused.err().unwrap_or(Errno::INVAL)).doing(|| "rebooting".into())
+    let Err(failure) = sys::reboot(RebootCommand::Restart).doing(|| "rebooting".into());
+    Err(failure)
 }

@@ -16,13 +16,11 @@ pub mod tree;
 pub mod trials;
 
 #[cfg(test)]
-mod faults;
+pub(crate) mod faults;
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
 #[cfg(test)]
 mod proof_tests;
-#[cfg(test)]
-mod way_back_tests;
 
 pub use disk::{Disk, Lock};
 pub use files::{Checkpoint, Entry, Files, Kind, Seal};

@@ -87,6 +87,7 @@ pub fn fall_back(boot: &Path) -> Result<()> {
     let disk = Disk::open(&boot.to_string_lossy()).map_err(as_error)?;
     let (inventory, _) = survey::inventory(&disk, &Layout::default(), None);
     let good = inventory.last_good().context("no release is good")?;
+    disk.claim().map_err(as_error)?;
     trial::turn(&disk, Some(newest(&disk)?), good, TRIES).map_err(as_error)
 }
 

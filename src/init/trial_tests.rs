@@ -1,16 +1,15 @@
 //! The way back, wherever the power goes on it: a model of a boot loader that counts and of a boot that obeys the rules, on the code
 //! that changes disks. Whatever is known of three releases, the boots come to one that works, and stay.
 
-use super::change::{Change, Consent, Terms, make};
-use super::faults::{Fault, Faulty};
-use super::files::Files;
-use super::memory::{Memory, Node};
-use super::supply::Local;
-use super::{loader, survey, trials};
+use super::turn;
+use crate::store::faults::{Fault, Faulty};
+use crate::store::files::Files;
+use crate::store::memory::{Memory, Node};
+use crate::store::{loader, survey, trials};
 use menagerie::state::{Mark, TRIES, Trial};
 use menagerie::trial::{Cost, judge};
-use menagerie::{Artifact, Entry, Layout, Listing, Policy, Release, ReleaseId, Selection, Verdict};
-use std::io::{self, ErrorKind, Read};
+use menagerie::{Artifact, Entry, Layout, Listing, Release, ReleaseId, Selection, Verdict};
+use std::io::Read;
 use wire::grubenv::{GRUBENV, empty_grubenv, with_tries};
 
 /// How a boot ended.
@@ -109,7 +108,7 @@ impl Vm {
     fn go(&self, files: &Faulty<Memory>, entry: Entry) -> End {
         let (listing, marks) = (self.listing(), survey::marks(&self.disk).0);
         let is_newest = |release: &Release| listing.latest == Some(release.number);
-        let way = match judge(&listing, &marks, entry, TRIES, &mut |_| true).unwrap() {
+        let (bad, to) = match judge(&listing, &marks, entry, TRIES, &mut |_| true).unwrap() {
             Verdict::Boot(release) => {
                 if is_newest(release) && loader::set(files, None).is_err() {
                     return End::Cut;
@@ -133,11 +132,7 @@ impl Vm {
             Verdict::BeginAnew(to) => (None, to),
             Verdict::Stuck(_) => return End::Help,
         };
-        let (bad, to) = way;
-        let none = |_: &Artifact| -> io::Result<(u64, Box<dyn Read>)> { Err(ErrorKind::NotFound.into()) };
-        let (layout, supply) = (Layout::default(), Local(&none));
-        let terms = Terms { layout: &layout, policy: Policy::default(), running: None, supply: &supply };
-        if make(files, &terms, &Change::FallBack(bad, to.id()), &mut |_, _, _| Consent::Given, &mut |_| {}).is_err() {
+        if turn(files, bad, to.id(), TRIES).is_err() {
             return End::Cut;
         }
         match self.comes_up(letter(to)) {
