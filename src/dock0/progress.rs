@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread::scope;
 use std::time::{Duration, Instant};
 
 /// How often a line is printed where there is no terminal.
@@ -48,6 +50,25 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Does one step of several: a line when it begins, and one now and then while it lasts.
+pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Where standard error is closed, nobody waits for the line.
+    let say = |line: &str| writeln!(std::io::stderr(), "{line}").unwrap_or_default();
+    say(what);
+    let (done, wait) = channel::<()>();
+    scope(|threads| {
+        threads.spawn(move || {
+            let since = Instant::now();
+            while let Err(RecvTimeoutError::Timeout) = wait.recv_timeout(LINE_EVERY) {
+                say(&format!("  {} s", since.elapsed().as_secs()));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 /// What is going on with several things at once, on standard error.

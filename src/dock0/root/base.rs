@@ -1,8 +1,9 @@
 //! What a root begins with: a distribution's packages, a container image, or nothing.
 
 use super::recipe::Base;
-use super::run::{self, EPOCH, Step, epoch};
+use super::run::{self, EPOCH, epoch};
 use crate::disk::with_staging;
+use crate::progress::step;
 use crate::tool::{MMDEBSTRAP, PACSTRAP, SKOPEO, UMOCI};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -29,16 +30,16 @@ impl Base {
                 }
                 command.arg(suite).arg(root).env(EPOCH, epoch());
                 let what = format!("making a root of Debian {suite} with {} packages besides", packages.len());
-                Step::run(&what, || MMDEBSTRAP.run(&mut command).map(drop))
+                step(&what, || MMDEBSTRAP.run(&mut command).map(drop))
             }
             Base::Arch => {
                 fs::create_dir(root).with_context(|| format!("making {}", root.display()))?;
                 let mut command = PACSTRAP.command();
                 command.arg("-c").arg(root).arg("base").args(packages);
                 let what = format!("making a root of Arch Linux with {} packages besides", packages.len());
-                Step::run(&what, || PACSTRAP.run(&mut command).map(drop))
+                step(&what, || PACSTRAP.run(&mut command).map(drop))
             }
-            Base::Oci(image) => Step::run(&format!("unpacking {}", image.display()), || unpack(image, root)),
+            Base::Oci(image) => step(&format!("unpacking {}", image.display()), || unpack(image, root)),
             Base::Empty => fs::create_dir(root).with_context(|| format!("making {}", root.display())),
         }
     }

@@ -33,8 +33,9 @@ const ALWAYS: [&str; 22] = [
 ];
 /// systemd makes a new one where this is empty.
 const MACHINE_ID: &str = "etc/machine-id";
-/// What programs find names with, and what the building machine is called.
+/// What programs find names with.
 const NAMES: &str = "etc/resolv.conf";
+/// What a machine is called: the building one, where an installer has copied that.
 const HOSTNAME: &str = "etc/hostname";
 
 /// Whether names are found as this machine finds them, as long as the root is built.
@@ -83,7 +84,7 @@ pub fn clean(inside: &Inside, more: &[String]) -> Result<()> {
 fn remove(inside: &Inside, path: &str) -> Result<()> {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     for parent in match_directories(inside, parent)? {
-        let Some(directory) = inside.find(if parent.is_empty() { "." } else { &parent })? else { continue };
+        let Some(directory) = inside.find(&parent)? else { continue };
         for (found, _) in matching(&directory, name)? {
             let target = directory.join(&found);
             let meta = fs::symlink_metadata(&target).with_context(|| format!("looking at {}", target.display()))?;
@@ -100,7 +101,7 @@ fn match_directories(inside: &Inside, path: &str) -> Result<Vec<String>> {
     for name in path.split('/').filter(|name| !name.is_empty()) {
         let mut next = Vec::new();
         for parent in all {
-            let Some(directory) = inside.find(if parent.is_empty() { "." } else { &parent })? else { continue };
+            let Some(directory) = inside.find(&parent)? else { continue };
             let found = matching(&directory, name)?.into_iter().filter(|(_, may_be_directory)| *may_be_directory);
             next.extend(found.map(|(name, _)| if parent.is_empty() { name } else { format!("{parent}/{name}") }));
         }
@@ -154,7 +155,7 @@ mod tests {
         kept.iter().chain(&gone).chain(&["etc/machine-id"]).for_each(|path| write(path));
         fs::create_dir_all(root.path().join("srv")).unwrap();
         symlink(outside.path(), root.path().join("srv/away")).unwrap();
-        let inside = Inside::open(root.path()).unwrap();
+        let inside = Inside(root.path());
         clean(&inside, &["/usr/share/doc/*/gone".into(), "srv/away/*".into(), "nowhere/at/all".into()]).unwrap();
         for path in kept {
             assert!(root.path().join(path).exists(), "{path}");
@@ -172,7 +173,7 @@ mod tests {
     fn names_are_lent_and_taken_back() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("etc")).unwrap();
-        let (inside, path) = (Inside::open(root.path()).unwrap(), root.path().join(NAMES));
+        let (inside, path) = (Inside(root.path()), root.path().join(NAMES));
         let names = lend_names(&inside).unwrap();
         assert_eq!(fs::read(&path).ok(), Some(fs::read("/etc/resolv.conf").unwrap_or_default()));
         names.take_back(&inside).unwrap();

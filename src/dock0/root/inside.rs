@@ -1,31 +1,25 @@
 //! Paths inside of a root that is being built: its links lead to what they lead to in the VM, never to this machine's files.
 
 use anyhow::{Context, Result};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use init::sys::{open_below, path_of};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// The directory of a root, held open.
-pub struct Inside(OwnedFd);
+/// The directory of a root.
+pub struct Inside<'r>(pub &'r Path);
 
-impl Inside {
-    /// Opens it.
-    pub fn open(root: &Path) -> Result<Inside> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(root, flags, Mode::empty()).with_context(|| format!("opening {}", root.display()))?;
-        Ok(Inside(fd))
-    }
-
-    /// Where a path of the root is on this machine, its links followed; `None` where there is nothing.
+impl Inside<'_> {
+    /// Where a path of the root is on this machine, its links followed; `None` where there is nothing. The empty one is the root.
     pub fn find(&self, path: &str) -> Result<Option<PathBuf>> {
-        match openat2(&self.0, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT) {
+        let below = if path.is_empty() { "." } else { path };
+        match open_below(self.0, Path::new(below), OFlags::PATH) {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             opened => {
-                let fd = opened.with_context(|| format!("looking for /{path} in the root"))?;
-                let place = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-                place.map(Some).with_context(|| format!("looking for the place of /{path}"))
+                let file = opened.with_context(|| format!("looking for /{path} in the root"))?;
+                let place = path_of(file).with_context(|| format!("looking for the place of /{path}"))?;
+                Ok(Some(place.into()))
             }
         }
     }
@@ -38,7 +32,7 @@ impl Inside {
 
     /// A directory of the root, made if it is not there.
     pub fn directory(&self, path: &str) -> Result<PathBuf> {
-        let mut at = self.find(".")?.context("the root is gone")?;
+        let mut at = self.find("")?.context("the root is gone")?;
         for (end, _) in path.match_indices('/').chain([(path.len(), "")]).filter(|(end, _)| *end > 0) {
             let Some((part, _)) = path.split_at_checked(end) else { continue };
             at = match self.find(part)? {
@@ -66,7 +60,7 @@ mod tests {
         symlink("usr/sbin", root.path().join("sbin")).unwrap();
         symlink(outside.path(), root.path().join("away")).unwrap();
         symlink("/usr/../../../usr", root.path().join("up")).unwrap();
-        let inside = Inside::open(root.path()).unwrap();
+        let inside = Inside(root.path());
         let here = root.path().canonicalize().unwrap();
         assert_eq!(inside.place("sbin/init").unwrap(), here.join("usr/sbin/init"));
         assert_eq!(inside.find("up/sbin").unwrap(), Some(here.join("usr/sbin")));

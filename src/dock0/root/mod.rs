@@ -13,9 +13,11 @@ pub use recipe::{Base, Recipe};
 use crate::disk;
 use crate::image::{self, ExtraFile, Owners};
 use crate::output::Existing;
+use crate::progress::step;
 use anyhow::{Context, Result, bail};
 use inside::Inside;
-use run::Step;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The program that a running VM calls itself good with, and the unit that does it.
@@ -42,7 +44,7 @@ impl Recipe {
                 if root.exists() {
                     bail!("{} is there already: a root is built from nothing; remove it", root.display());
                 }
-                std::fs::create_dir_all(place).with_context(|| format!("making {}", place.display()))?;
+                fs::create_dir_all(place).with_context(|| format!("making {}", place.display()))?;
                 self.build_in(&root, owners, output, existing)
             }
         }
@@ -51,11 +53,11 @@ impl Recipe {
     /// The recipe, top to bottom.
     fn build_in(&self, root: &Path, owners: Owners, output: &Path, existing: Existing) -> Result<()> {
         self.base.make(root, &self.packages)?;
-        let inside = Inside::open(root)?;
+        let inside = Inside(root);
         let names = clean::lend_names(&inside)?;
         self.base.add_packages(root, &self.packages)?;
         if let Some(overlay) = &self.overlay {
-            Step::run(&format!("laying {} over it", overlay.display()), || overlay::lay(overlay, &inside))?;
+            step(&format!("laying {} over it", overlay.display()), || overlay::lay(overlay, &inside))?;
         }
         self.scripts.iter().try_for_each(|script| run::script(root, script))?;
         self.commands_in_it.iter().try_for_each(|command| run::command(root, command))?;
@@ -69,9 +71,7 @@ impl Recipe {
         }
         clean::clean(&inside, &self.cleanup)?;
         check_init(&inside)?;
-        Step::run(&format!("packing {}", output.display()), || {
-            image::pack_as(root, owners, self.format, output, existing)
-        })
+        step(&format!("packing {}", output.display()), || image::pack_as(root, owners, self.format, output, existing))
     }
 
     /// All that an image depends on: what the recipe names, and the directory in which it stands, for its commands may use what lies
@@ -97,20 +97,19 @@ fn install_menagerie(inside: &Inside, program: &Path) -> Result<()> {
     let (unit, wanted) =
         (format!("etc/systemd/system/{UNIT}"), format!("etc/systemd/system/multi-user.target.wants/{UNIT}"));
     if inside.find(&unit)?.is_none() {
-        std::fs::write(inside.place(&unit)?, UNIT_TEXT).with_context(|| format!("writing {unit}"))?;
+        fs::write(inside.place(&unit)?, UNIT_TEXT).with_context(|| format!("writing {unit}"))?;
         let link = inside.place(&wanted)?;
-        std::os::unix::fs::symlink(format!("../{UNIT}"), link).with_context(|| format!("enabling {UNIT}"))?;
+        symlink(format!("../{UNIT}"), link).with_context(|| format!("enabling {UNIT}"))?;
     }
     Ok(())
 }
 
 /// A root without an init that can be executed never boots.
 fn check_init(inside: &Inside) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let Some(init) = inside.find(INIT)? else {
         bail!("the root has no /{INIT}: install one (systemd-sysv, busybox), or put one into the overlay");
     };
-    let meta = std::fs::metadata(&init).with_context(|| format!("looking at /{INIT} of the root"))?;
+    let meta = fs::metadata(&init).with_context(|| format!("looking at /{INIT} of the root"))?;
     if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
         bail!("/{INIT} of the root is no program: it must be a file that can be executed");
     }

@@ -50,12 +50,10 @@ fn lay_leaf(from: &Path, kind: fs::FileType, path: &str, inside: &Inside) -> Res
 pub fn put(file: &Path, path: &str, inside: &Inside) -> Result<()> {
     let (to, doing) = (make_way(file, path, inside)?, || format!("copying {} to /{path} of the root", file.display()));
     fs::copy(file, &to).with_context(doing)?;
-    // A new file is the builder's.
-    let is_roots = rustix::process::getegid().is_root();
-    if rustix::process::geteuid().is_root() && !is_roots {
-        chown(&to, Some(0), Some(0)).with_context(doing)
-    } else {
-        Ok(())
+    // A new file is the builder's. It is changed only where it must be: that takes setuid off.
+    match (rustix::process::geteuid().is_root(), rustix::process::getegid().is_root()) {
+        (true, false) => chown(&to, Some(0), Some(0)).with_context(doing),
+        (true, true) | (false, _) => Ok(()),
     }
 }
 
@@ -92,7 +90,7 @@ mod tests {
         fs::set_permissions(from("sbin/init"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(from("etc/motd"), "hello").unwrap();
         symlink("motd", from("etc/issue")).unwrap();
-        lay(over.path(), &Inside::open(root.path()).unwrap()).unwrap();
+        lay(over.path(), &Inside(root.path())).unwrap();
         let mode = |path| fs::metadata(at(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("usr/sbin/init"), mode("etc/new")), (0o755, 0o700));
         assert!(at("sbin").is_symlink(), "a link to a directory stays one");
@@ -101,7 +99,7 @@ mod tests {
         assert_eq!(fs::read_to_string(at("etc/kept")).unwrap(), "kept");
         fs::create_dir(at("etc/taken")).unwrap();
         fs::write(from("etc/taken"), "").unwrap();
-        let error = lay(over.path(), &Inside::open(root.path()).unwrap()).unwrap_err().to_string();
+        let error = lay(over.path(), &Inside(root.path())).unwrap_err().to_string();
         assert!(error.ends_with("/etc/taken of the root is a directory"), "{error}");
     }
 }
