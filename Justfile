@@ -64,6 +64,10 @@ tools:
 kernel CONFIG="linode": tools
     @target/debug/kernel build {{CONFIG}}
 
+# Move kernel-configs/ to another upstream version, all or nothing, and say what differs (--help for sums, keys and mirrors)
+kernel-update *ARGS: tools
+    @target/debug/kernel update {{ARGS}}
+
 # Build the static init, and build/init: the same without the tables for unwinding, which a program that aborts never reads
 init:
     CFLAGS=-DOPENSSL_SMALL {{static}} cargo rustc {{profile}} -p init --bin init -- -C link-arg={{small_ring}}

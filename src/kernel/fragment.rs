@@ -15,6 +15,16 @@ pub enum Value {
     Is(String),
 }
 
+impl Value {
+    /// The line that says it of an option, in a fragment and in a `.config`.
+    pub fn line_for(&self, option: &str) -> String {
+        match self {
+            Self::Off => format!("# {option} is not set"),
+            Self::Is(value) => format!("{option}={value}"),
+        }
+    }
+}
+
 /// One option as one line of a fragment asked for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Asked {
@@ -30,11 +40,8 @@ pub struct Asked {
 
 impl fmt::Display for Asked {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Value::Off => write!(out, "# {} is not set", self.option)?,
-            Value::Is(value) => write!(out, "{}={value}", self.option)?,
-        }
-        write!(out, " (kernel-configs/{}.config, line {})", self.fragment, self.line)
+        let line = self.value.line_for(&self.option);
+        write!(out, "{line} (kernel-configs/{}.config, line {})", self.fragment, self.line)
     }
 }
 
@@ -113,15 +120,21 @@ fn refuse_contradictions(asked: &[Asked]) -> Result<()> {
     Ok(())
 }
 
+/// Every option of a whole `.config`.
+pub fn read_whole(text: &str) -> Result<BTreeMap<String, Value>> {
+    let mut all = BTreeMap::new();
+    for line in text.lines() {
+        all.extend(parse_line(line).with_context(|| format!("{line:?}"))?);
+    }
+    Ok(all)
+}
+
 /// The options of `asked` that the kernel's own merge took back, each as a sentence.
 ///
 /// `merged` is the text of the `.config` that came out. Kconfig drops an option in silence when its name is unknown or
 /// something it depends on is off, and turns one on in silence when another selects it.
 pub fn find_lost(asked: &[Asked], merged: &str) -> Result<Vec<String>> {
-    let mut got = BTreeMap::new();
-    for line in merged.lines() {
-        got.extend(parse_line(line).with_context(|| format!("the merged .config: {line:?}"))?);
-    }
+    let got = read_whole(merged).context("the merged .config")?;
     let lost = asked.iter().filter_map(|one| match (&one.value, got.get(&one.option)) {
         (Value::Off, None | Some(Value::Off)) => None,
         (Value::Off, Some(Value::Is(value))) => Some(format!("{one} became {value}: another option selects it")),
@@ -232,11 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn the_repositorys_own_fragments_are_good() {
+    fn the_repositorys_own_fragments_are_good_and_recorded() {
         let root = crate::places::root().unwrap();
-        let mut spec = crate::spec::Spec::read(&root.join("kernel-configs/kernel.toml")).unwrap();
-        let names = spec.take_configuration("linode").unwrap().fragments;
-        let all = read_all(&root.join("kernel-configs"), &names).unwrap();
-        assert!(all.iter().any(|one| one.option == "CONFIG_FS_VERITY" && one.value == is("y")));
+        let spec = crate::spec::Spec::read(&root.join("kernel-configs/kernel.toml")).unwrap();
+        for (name, one) in spec.configurations() {
+            let all = read_all(&root.join("kernel-configs"), &one.fragments).unwrap();
+            assert!(all.iter().any(|one| one.option == "CONFIG_FS_VERITY" && one.value == is("y")), "{name}");
+            let path = crate::places::Places::below(&root, name).released(spec.version(), name);
+            let released = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let lost = find_lost(&all, &released).unwrap();
+            assert!(lost.is_empty(), "run target/debug/kernel fragment-check --record {name}: {lost:?}");
+        }
+    }
+
+    #[test]
+    fn each_fragment_has_a_configuration() {
+        let root = crate::places::root().unwrap();
+        let spec = crate::spec::Spec::read(&root.join("kernel-configs/kernel.toml")).unwrap();
+        let used = spec.configurations().flat_map(|(_, one)| one.fragments.clone()).collect::<Vec<_>>();
+        for entry in std::fs::read_dir(root.join("kernel-configs")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if let Some(name) = name.strip_suffix(".config") {
+                assert!(used.iter().any(|one| one == name), "nobody merges {name}");
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use crate::Recipe;
-use crate::fragment::{Asked, Value};
+use crate::fragment::Asked;
 use crate::series::Patch;
 use crate::source::{Source, hex};
 
@@ -44,13 +44,8 @@ pub fn of_build(recipe: &Recipe, compiler: &str) -> String {
 
 /// The options in one order, each once: no two contradict one another, so neither order nor repetition means anything.
 fn list_options(asked: &[Asked]) -> String {
-    let lines: BTreeSet<String> = asked
-        .iter()
-        .map(|Asked { option, value, .. }| match value {
-            Value::Off => format!("# {option} is not set\n"),
-            Value::Is(value) => format!("{option}={value}\n"),
-        })
-        .collect();
+    let lines: BTreeSet<String> =
+        asked.iter().map(|Asked { option, value, .. }| value.line_for(option) + "\n").collect();
     lines.into_iter().collect()
 }
 
@@ -67,6 +62,7 @@ pub fn of_tree(source: &Source, patches: &[Patch]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fragment::Value;
     use crate::spec::Configuration;
 
     fn recipe() -> Recipe {

@@ -1,18 +1,27 @@
 //! The kernel room's tool: from fragments, patches and a source to `build/kernel/<config>/vmlinuz`, and nothing twice.
 
+mod compare;
+mod download;
 mod fragment;
 mod kconfig;
 mod key;
+#[cfg(test)]
+mod lab;
 mod make;
 mod places;
 mod progress;
+mod record;
 mod series;
 mod source;
 mod spec;
 mod stamp;
 mod tools;
 mod tree;
+mod update;
+mod upstream;
+mod version;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -39,6 +48,7 @@ struct Args {
 enum Command {
     Build(Build),
     FragmentCheck(FragmentCheck),
+    Update(Update),
 }
 
 /// Build a configuration's kernel, if anything it is made of has changed.
@@ -50,6 +60,24 @@ struct Build {
     config: String,
 }
 
+/// Move kernel-configs/ to another upstream version, and say what differs. If anything fails, nothing is changed.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "update")]
+struct Update {
+    /// the version, like 6.12.80
+    #[argh(positional)]
+    version: version::Version,
+    /// the tarball's SHA-256 (default: the one in the mirror's sha256sums.asc)
+    #[argh(option)]
+    sha256: Option<String>,
+    /// a keyring as gpg --export writes it: the tarball must be signed by one of its keys
+    #[argh(option)]
+    keyring: Option<PathBuf>,
+    /// where the folders v6.x, ... are (default: kernel.org's mirror)
+    #[argh(option, default = "upstream::MIRROR.to_owned()")]
+    mirror: String,
+}
+
 /// Only merge a configuration's fragments and check that every option survived.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "fragment-check")]
@@ -57,21 +85,31 @@ struct FragmentCheck {
     /// a configuration of kernel-configs/kernel.toml (default: linode)
     #[argh(positional, default = "String::from(\"linode\")")]
     config: String,
+    /// write the whole configuration to kernel-configs/released, as the one that this version is released with
+    #[argh(switch)]
+    record: bool,
 }
 
 fn main() -> ExitCode {
-    let args: Args = argh::from_env();
-    let done = match args.command {
-        Command::Build(build) => build_kernel(&build.config),
-        Command::FragmentCheck(check) => check_fragments(&check.config),
-    };
-    match done {
+    match run(argh::from_env()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kernel: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(args: Args) -> Result<()> {
+    let root = places::root()?;
+    match args.command {
+        Command::Build(build) => return build_kernel(&root, &build.config),
+        Command::FragmentCheck(check) => check_fragments(&root, &check)?,
+        Command::Update(Update { version, sha256, keyring, mirror }) => {
+            print!("{}", update::update(&root, &update::Wish { version, mirror, sha256, keyring })?);
+        }
+    }
+    Ok(())
 }
 
 /// Everything a kernel is made of, read but not yet acted on.
@@ -94,8 +132,8 @@ impl Recipe {
     }
 }
 
-fn build_kernel(config: &str) -> Result<()> {
-    let places = Places::find(config)?;
+fn build_kernel(root: &Path, config: &str) -> Result<()> {
+    let places = Places::below(root, config);
     let recipe = Recipe::read(&places, config)?;
     let key = key::of_build(&recipe, &tools::compiler_version()?);
     if say_if_current(&places, config, &key) {
@@ -128,15 +166,22 @@ fn say_if_current(places: &Places, config: &str, key: &str) -> bool {
     current.is_some()
 }
 
-fn check_fragments(config: &str) -> Result<()> {
-    let places = Places::find(config)?;
+fn check_fragments(root: &Path, check: &FragmentCheck) -> Result<()> {
+    let config = &check.config;
+    let places = Places::below(root, config);
     let recipe = Recipe::read(&places, config)?;
     tools::require(&recipe.source, &recipe.asked)?;
     let _lock = places.lock()?;
     let mut log = Log::create(&places.check_log)?;
     let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
-    kconfig::merge(&tree, &format!("{config}-check"), &recipe.asked, &mut log)?;
-    println!("kernel {config} {}: all {} options survived the merge", tree.version()?, recipe.asked.len());
+    let text = kconfig::merge(&tree, &format!("{config}-check"), &recipe.asked, &mut log)?;
+    let version = tree.version()?;
+    println!("kernel {config} {version}: all {} options survived the merge", recipe.asked.len());
+    if check.record {
+        let path = places.released(&version, config);
+        record::write_all(&[record::Change { path: path.clone(), text }])?;
+        println!("{} is written", path.display());
+    }
     Ok(())
 }
 

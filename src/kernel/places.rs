@@ -29,11 +29,10 @@ pub struct Places {
 }
 
 impl Places {
-    /// The places of configuration `name`, in the repository that this program was built in.
-    pub fn find(name: &str) -> Result<Self> {
-        let root = root()?;
+    /// The places of configuration `name` in a repository.
+    pub fn below(root: &Path, name: &str) -> Self {
         let work = root.join("build/kernel");
-        Ok(Self {
+        Self {
             fragments: root.join("kernel-configs"),
             patches: root.join("patches"),
             vmlinuz: work.join(name).join("vmlinuz"),
@@ -43,7 +42,17 @@ impl Places {
             log: root.join(format!("build/log/kernel-{name}.log")),
             check_log: root.join(format!("build/log/kernel-{name}-check.log")),
             work,
-        })
+        }
+    }
+
+    /// Where tarballs are kept, each by its sum.
+    pub fn downloads(&self) -> PathBuf {
+        self.work.join("download")
+    }
+
+    /// The whole configuration that a version was released with.
+    pub fn released(&self, version: &str, config: &str) -> PathBuf {
+        self.fragments.join("released").join(format!("{version}-{config}.config"))
     }
 
     /// The file that names versions, sources and configurations.

@@ -2,15 +2,15 @@
 
 use std::env::VarError;
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::spec::{Spec, is_sha256};
+use crate::download;
+use crate::spec::{Preferred, Spec, is_sha256};
 
 /// A source that was found, with what is needed to recognize it again without reading it.
 #[derive(Debug)]
@@ -43,19 +43,21 @@ pub fn read_kernel_source() -> Result<Option<String>> {
     }
 }
 
-/// `KERNEL_SOURCE=` if it is set, else the distribution's tarball if it is there, else the upstream one.
+/// `KERNEL_SOURCE=` if it is set, else the distribution's tarball if it is preferred and there, else the upstream one.
 pub fn choose(spec: &Spec, kernel_source: Option<&str>) -> Result<Source> {
     match kernel_source.filter(|text| !text.is_empty()).map(parse_kernel_source).transpose()? {
         Some(Wanted::Url { url, sha256 }) => return Ok(Source::Url { url, sha256 }),
         Some(Wanted::Local(path)) => return look_at(&path, None).context("KERNEL_SOURCE"),
         None => {}
     }
-    let packaged = &spec.distribution;
-    if packaged.path.exists() {
-        return look_at(&packaged.path, Some((packaged.version.clone(), packaged.sha256.clone())));
+    let (packaged, upstream) = (&spec.distribution, &spec.upstream);
+    if spec.source == Preferred::Distribution {
+        if packaged.path.exists() {
+            return look_at(&packaged.path, Some((packaged.version.clone(), packaged.sha256.clone())));
+        }
+        let (path, package) = (packaged.path.display(), &packaged.package);
+        eprintln!("kernel: no {path} (package {package}): using upstream's {}", upstream.version);
     }
-    let (path, package, upstream) = (packaged.path.display(), &packaged.package, &spec.upstream);
-    eprintln!("kernel: no {path} (package {package}): using upstream's {}", upstream.version);
     Ok(Source::Url { url: upstream.url.clone(), sha256: upstream.sha256.clone() })
 }
 
@@ -127,7 +129,7 @@ pub fn compare_with_recorded(path: &Path, recorded: &(String, String)) -> Result
 pub fn fetch(url: &str, sha256: &str, folder: &Path) -> Result<PathBuf> {
     let kept = folder.join(format!("{sha256}.tar"));
     if !kept.exists() {
-        download(url, &folder.join(format!("{sha256}.part")), &kept)?;
+        download::to_file(url, &folder.join(format!("{sha256}.part")), &kept)?;
     }
     let got = sum_of(&kept)?;
     if got != sha256 {
@@ -137,25 +139,8 @@ pub fn fetch(url: &str, sha256: &str, folder: &Path) -> Result<PathBuf> {
     Ok(kept)
 }
 
-fn download(url: &str, part: &Path, kept: &Path) -> Result<()> {
-    let folder = part.parent().context("a download needs a folder")?;
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    eprintln!("kernel: fetching {url}");
-    let quiet = if std::io::stderr().is_terminal() { "--progress-bar" } else { "--silent" };
-    let status = Command::new("curl")
-        .args(["--fail", "--location", "--show-error", quiet, "--retry", "3", "--connect-timeout", "30"])
-        // A mirror that sends nothing for two minutes is given up.
-        .args(["--speed-time", "120", "--speed-limit", "1", "--output"])
-        .arg(part)
-        .arg(url)
-        .status()
-        .context("starting curl (package curl)")?;
-    ensure!(status.success(), "fetching {url}: curl failed ({status})");
-    std::fs::rename(part, kept).with_context(|| format!("renaming {} to {}", part.display(), kept.display()))
-}
-
 /// The SHA-256 of a file, in lower-case hexadecimal.
-fn sum_of(path: &Path) -> Result<String> {
+pub fn sum_of(path: &Path) -> Result<String> {
     let reading = || format!("hashing {}", path.display());
     let mut file = File::open(path).with_context(reading)?;
     let mut digest = Sha256::new();

@@ -12,11 +12,23 @@ use serde::Deserialize;
 pub struct Spec {
     /// What `uname -v` shows.
     pub timestamp: String,
+    /// Which of the two below is built.
+    pub source: Preferred,
     /// The distribution's packaged source.
     pub distribution: Distribution,
     /// The kernel's makers' own tarball.
     pub upstream: Upstream,
     configurations: BTreeMap<String, Configuration>,
+}
+
+/// Whose tarball is built.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Preferred {
+    /// The distribution's if it is there, else upstream's.
+    Distribution,
+    /// Upstream's.
+    Upstream,
 }
 
 /// A tarball that a package manager has authenticated.
@@ -62,6 +74,19 @@ impl Spec {
         parse(&text).with_context(|| format!("reading {}", path.display()))
     }
 
+    /// The version that is recorded for what is built.
+    pub fn version(&self) -> &str {
+        match self.source {
+            Preferred::Distribution => &self.distribution.version,
+            Preferred::Upstream => &self.upstream.version,
+        }
+    }
+
+    /// Every configuration with its name.
+    pub fn configurations(&self) -> impl Iterator<Item = (&str, &Configuration)> {
+        self.configurations.iter().map(|(name, configuration)| (name.as_str(), configuration))
+    }
+
     /// Takes one configuration out, or names those there are.
     pub fn take_configuration(&mut self, name: &str) -> Result<Configuration> {
         let names = self.configurations.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -71,7 +96,8 @@ impl Spec {
     }
 }
 
-fn parse(text: &str) -> Result<Spec> {
+/// Parses and checks the file's text.
+pub fn parse(text: &str) -> Result<Spec> {
     let spec: Spec = toml::from_str(text)?;
     for (whose, sum) in [("distribution", &spec.distribution.sha256), ("upstream", &spec.upstream.sha256)] {
         ensure!(is_sha256(sum), "{whose}.sha256 is not 64 lower-case hexadecimal digits: {sum:?}");
@@ -94,7 +120,7 @@ mod tests {
     fn text(sum: &str, fragments: &str) -> String {
         let good = "0".repeat(64);
         format!(
-            "timestamp = 't'\n[distribution]\npackage = 'p'\npath = '/x'\nversion = '6.12.1'\nsha256 = '{sum}'\n\
+            "timestamp = 't'\nsource = 'distribution'\n[distribution]\npackage = 'p'\npath = '/x'\nversion = '6.12.1'\nsha256 = '{sum}'\n\
              [upstream]\nurl = 'https://k.invalid/l.tar.xz'\nversion = '6.12.0'\nsha256 = '{good}'\n\
              [configurations.linode]\nbudget = 10\nfragments = {fragments}\n"
         )
@@ -129,7 +155,8 @@ mod tests {
     #[test]
     fn the_repositorys_own_file_is_good() {
         let path = crate::places::root().unwrap().join("kernel-configs/kernel.toml");
-        let budget = Spec::read(&path).unwrap().take_configuration("linode").unwrap().budget;
-        assert_eq!(budget, 6_000_000);
+        let spec = Spec::read(&path).unwrap();
+        let budgets = spec.configurations().map(|(name, one)| (name, one.budget)).collect::<Vec<_>>();
+        assert_eq!(budgets, [("linode", 6_000_000), ("microvm", 3_000_000)]);
     }
 }

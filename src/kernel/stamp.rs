@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn only_the_kernel_that_was_stamped_is_current() {
         let folder = tempfile::tempdir().unwrap();
-        let mut places = Places::find("linode").unwrap();
+        let mut places = Places::below(folder.path(), "linode");
         places.stamp = folder.path().join("stamp.toml");
         places.vmlinuz = folder.path().join("vmlinuz");
         places.config = folder.path().join("config");

@@ -50,7 +50,11 @@ pub fn require(source: &Source, asked: &[Asked]) -> Result<()> {
         programs.push(("curl", "curl"));
     }
     require_programs(&programs)?;
-    let missing = HEADERS.into_iter().filter(|header| !has_header(header.0));
+    require_headers(&HEADERS)
+}
+
+fn require_headers(headers: &[(&str, &str)]) -> Result<()> {
+    let missing = headers.iter().copied().filter(|header| !has_header(header.0));
     refuse_missing(&missing.collect::<Vec<_>>())
 }
 
@@ -89,6 +93,9 @@ mod tests {
         require_programs(&[("sh", "dash")]).unwrap();
         let error = require_programs(&[("sh", "dash"), ("no-such-flex", "flex"), ("no-such-bc", "bc")]).unwrap_err();
         let sentence = "to build a kernel, install what is missing (no-such-flex, no-such-bc): apt-get install flex bc";
+        assert_eq!(error.to_string(), sentence);
+        let error = require_headers(&[("stdlib.h", "libc6-dev"), ("no-such.h", "no-such-dev")]).unwrap_err();
+        let sentence = "to build a kernel, install what is missing (no-such.h): apt-get install no-such-dev";
         assert_eq!(error.to_string(), sentence);
     }
 }

@@ -77,7 +77,7 @@ pub fn provide(places: &Places, source: &Source, patches: &[Patch], log: &mut Lo
     if !tree.path.exists() {
         let part = places.work.join(UNFINISHED);
         remove_folder(&part)?;
-        unpack(source, &part.join(SOURCE), &places.work.join("download"), log)?;
+        unpack(source, &part.join(SOURCE), &places.downloads(), log)?;
         for patch in patches {
             let said = series::apply(patch, &part.join(SOURCE))?;
             log.write(&format!("{}\n{said}\n", patch.name))?;
@@ -167,7 +167,7 @@ mod tests {
 
     /// A folder with a tiny "source", places that point into it, and a log.
     fn room(folder: &Path) -> (Places, Source, Log) {
-        let mut places = Places::find("linode").unwrap();
+        let mut places = Places::below(folder, "linode");
         places.work = folder.join("work");
         let linux = folder.join("given");
         std::fs::create_dir(&linux).unwrap();
