@@ -68,6 +68,10 @@ kernel CONFIG="linode": tools
 kernel-update *ARGS: tools
     @target/debug/kernel update {{ARGS}}
 
+# Change a configuration in the kernel's own menu; what was changed is shown as a fragment
+kernel-menuconfig CONFIG="linode": tools
+    @target/debug/kernel menuconfig {{CONFIG}}
+
 # Build the static init, and build/init: the same without the tables for unwinding, which a program that aborts never reads
 init:
     CFLAGS=-DOPENSSL_SMALL {{static}} cargo rustc {{profile}} -p init --bin init -- -C link-arg={{small_ring}}

@@ -134,6 +134,11 @@ impl Lab {
         files
     }
 
+    /// What the next menu does: words like `CONFIG_A=y`, or `fail`.
+    pub fn choose_in_menu(&self, words: &str) {
+        std::fs::write(self.menu(), words).unwrap();
+    }
+
     fn menu(&self) -> PathBuf {
         self.root().join("choices")
     }

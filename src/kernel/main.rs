@@ -8,6 +8,7 @@ mod key;
 #[cfg(test)]
 mod lab;
 mod make;
+mod menu;
 mod places;
 mod progress;
 mod record;
@@ -48,6 +49,7 @@ struct Args {
 enum Command {
     Build(Build),
     FragmentCheck(FragmentCheck),
+    Menuconfig(Menuconfig),
     Update(Update),
 }
 
@@ -55,6 +57,15 @@ enum Command {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "build")]
 struct Build {
+    /// a configuration of kernel-configs/kernel.toml (default: linode)
+    #[argh(positional, default = "String::from(\"linode\")")]
+    config: String,
+}
+
+/// Show the kernel's own menu for a configuration, and then what was changed in it, as a fragment.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "menuconfig")]
+struct Menuconfig {
     /// a configuration of kernel-configs/kernel.toml (default: linode)
     #[argh(positional, default = "String::from(\"linode\")")]
     config: String,
@@ -105,6 +116,10 @@ fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Build(build) => return build_kernel(&root, &build.config),
         Command::FragmentCheck(check) => check_fragments(&root, &check)?,
+        Command::Menuconfig(menuconfig) => {
+            tools::require_menu()?;
+            print!("{}", menu::show(&root, &menuconfig.config)?);
+        }
         Command::Update(Update { version, sha256, keyring, mirror }) => {
             print!("{}", update::update(&root, &update::Wish { version, mirror, sha256, keyring })?);
         }

@@ -53,6 +53,11 @@ pub fn require(source: &Source, asked: &[Asked]) -> Result<()> {
     require_headers(&HEADERS)
 }
 
+/// Fails where the kernel's menu cannot be compiled.
+pub fn require_menu() -> Result<()> {
+    require_headers(&[("curses.h", "libncurses-dev")])
+}
+
 fn require_headers(headers: &[(&str, &str)]) -> Result<()> {
     let missing = headers.iter().copied().filter(|header| !has_header(header.0));
     refuse_missing(&missing.collect::<Vec<_>>())
