@@ -64,6 +64,10 @@ tools:
 kernel CONFIG="linode": tools
     @target/debug/kernel build {{CONFIG}}
 
+# Name the newest upstream kernels: stable, longterm (--releases URL for another list)
+kernel-latest *ARGS: tools
+    @target/debug/kernel latest {{ARGS}}
+
 # Move kernel-configs/ to another upstream version, all or nothing, and say what differs (--help for sums, keys and mirrors)
 kernel-update *ARGS: tools
     @target/debug/kernel update {{ARGS}}

@@ -7,6 +7,7 @@ mod kconfig;
 mod key;
 #[cfg(test)]
 mod lab;
+mod latest;
 mod make;
 mod menu;
 mod places;
@@ -50,6 +51,7 @@ enum Command {
     Build(Build),
     FragmentCheck(FragmentCheck),
     Menuconfig(Menuconfig),
+    Latest(Latest),
     Update(Update),
 }
 
@@ -69,6 +71,15 @@ struct Menuconfig {
     /// a configuration of kernel-configs/kernel.toml (default: linode)
     #[argh(positional, default = "String::from(\"linode\")")]
     config: String,
+}
+
+/// Name the newest upstream versions, a line each: stable, longterm.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "latest")]
+struct Latest {
+    /// where the list is (default: kernel.org's)
+    #[argh(option, default = "latest::RELEASES.to_owned()")]
+    releases: String,
 }
 
 /// Move kernel-configs/ to another upstream version, and say what differs. If anything fails, nothing is changed.
@@ -120,6 +131,7 @@ fn run(args: Args) -> Result<()> {
             tools::require_menu()?;
             print!("{}", menu::show(&root, &menuconfig.config)?);
         }
+        Command::Latest(latest) => print!("{}", latest::name_newest(&latest.releases)?),
         Command::Update(Update { version, sha256, keyring, mirror }) => {
             print!("{}", update::update(&root, &update::Wish { version, mirror, sha256, keyring })?);
         }
