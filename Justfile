@@ -64,6 +64,10 @@ tools:
 kernel CONFIG="linode": tools
     @target/debug/kernel build {{CONFIG}}
 
+# Build that kernel once more, from nothing and in another folder: the bytes must be the same (as long as the first time)
+kernel-again CONFIG="linode": (kernel CONFIG)
+    @target/debug/kernel build-again {{CONFIG}}
+
 # Name the newest upstream kernels: stable, longterm (--releases URL for another list)
 kernel-latest *ARGS: tools
     @target/debug/kernel latest {{ARGS}}

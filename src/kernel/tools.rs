@@ -33,12 +33,20 @@ const PACKERS: [(&str, &str, &str); 3] = [
 /// objtool is compiled against these: (header, package).
 const HEADERS: [(&str, &str); 2] = [("gelf.h", "libelf-dev"), ("stdlib.h", "libc6-dev")];
 
-/// The compiler's name and version, one line: another compiler builds another kernel.
+/// The compiler's and the linker's names and versions: others build another kernel.
 pub fn compiler_version() -> Result<String> {
-    require_programs(&[("gcc", "gcc")])?;
-    let output = Command::new("gcc").arg("--version").output().context("asking gcc for its version")?;
+    let programs = [("gcc", "gcc"), ("ld", "binutils")];
+    require_programs(&programs)?;
+    programs.iter().map(|(program, _)| version_of(program)).collect()
+}
+
+/// The first line that a program says of its version.
+fn version_of(program: &str) -> Result<String> {
+    let output = Command::new(program).arg("--version").output();
+    let output = output.with_context(|| format!("asking {program} for its version"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.lines().next().map(str::to_owned).context("gcc --version said nothing")
+    let line = said.lines().next().with_context(|| format!("{program} --version said nothing"))?;
+    Ok(format!("{line}\n"))
 }
 
 /// Fails with the names of all that is missing and the command that installs it.

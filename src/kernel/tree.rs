@@ -140,7 +140,8 @@ pub fn prune_others(places: &Places, keep: &Tree) -> Result<()> {
     Ok(())
 }
 
-fn remove_folder(path: &Path) -> Result<()> {
+/// Removes a folder and all below it, if it is there.
+pub fn remove_folder(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))
