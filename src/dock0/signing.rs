@@ -79,18 +79,30 @@ impl Signer {
             bail!("{}: it is too long for a key", doing());
         }
         let text = fs::read_to_string(path).with_context(doing)?;
+        Signer::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the text of such a file; `name` is what the key is called where its password is asked for.
+    pub fn parse(text: &str, name: &str) -> Result<Signer> {
+        let doing = || format!("reading the secret key {name}");
         let key = text.lines().nth(1).unwrap_or_default();
         let secret = match decode_base64::<LENGTH>(key) {
             Some(_) if key.starts_with(WITH_PASSWORD) => {
-                let password = password(path)?;
-                SecretKeyBox::from_string(&text).and_then(|boxed| boxed.into_secret_key(Some(password)))
+                let password = password(name)?;
+                SecretKeyBox::from_string(text).and_then(|boxed| boxed.into_secret_key(Some(password)))
             }
-            Some(bytes) if key.starts_with(WITHOUT_PASSWORD) => read_plain(&text, &bytes),
+            Some(bytes) if key.starts_with(WITHOUT_PASSWORD) => read_plain(text, &bytes),
             Some(_) | None => bail!("{}: it is no secret key of minisign", doing()),
         };
         let signer = Signer(secret.with_context(doing)?);
         signer.sign(b"", "").with_context(doing)?;
         Ok(signer)
+    }
+
+    /// The text of the file that is pinned on machines: `manifest.pub`.
+    pub fn public(&self) -> Result<String> {
+        let public = PublicKey::from_secret_key(&self.0).and_then(|public| public.to_box());
+        Ok(public.context("writing the public key")?.to_string())
     }
 
     /// Which key it is.
@@ -121,10 +133,10 @@ fn key_id(bytes: &[u8]) -> Result<KeyId> {
     Ok(KeyId::from_bytes(bytes))
 }
 
-fn password(path: &Path) -> Result<String> {
+fn password(name: &str) -> Result<String> {
     match given_password()? {
         Some(password) => Ok(password),
-        None => ask(&format!("Password of {}: ", path.display())),
+        None => ask(&format!("Password of {name}: ")),
     }
 }
 

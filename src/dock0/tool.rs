@@ -56,6 +56,11 @@ impl Tool {
         Ok(String::from_utf8_lossy(&self.finish(command)?.stdout).into_owned())
     }
 
+    /// The same, but returns its standard output as it is.
+    pub fn bytes(self, command: &mut Command) -> Result<Vec<u8>> {
+        Ok(self.finish(command)?.stdout)
+    }
+
     /// The same, but returns its standard error.
     pub fn complaints(self, command: &mut Command) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.finish(command)?.stderr).into_owned())

@@ -78,26 +78,31 @@ fn read_key(files: &impl Files, path: &str) -> Result<Key, Failure> {
 /// The pinned key that signed this manifest. Nothing of the manifest is looked at before, and nothing of the signature but
 /// its form and its key.
 pub fn verify(keys: &[Key], manifest: &[u8], minisig: &[u8]) -> Result<KeyId, Failure> {
-    let refused = |why: &str| Failure::new(format!("refusing the manifest: {why}"));
+    let refused = |why: String| Failure::new(format!("refusing the manifest: {why}"));
     if manifest.len() > manifest::MAX_BYTES {
         let (have, most) = (manifest.len(), manifest::MAX_BYTES);
-        return Err(refused(&format!("it has {have} bytes, at most {most} can be")));
+        return Err(refused(format!("it has {have} bytes, at most {most} can be")));
     }
-    let malformed = |why: &dyn ToString| refused(&format!("its signature is malformed: {}", why.to_string()));
+    signer(keys, manifest, minisig).map_err(refused)
+}
+
+/// Which of these keys signed a file; an error says why none did.
+pub fn signer(keys: &[Key], file: &[u8], minisig: &[u8]) -> Result<KeyId, String> {
+    let malformed = |why: &dyn ToString| format!("its signature is malformed: {}", why.to_string());
     let form = minisig::Signature::parse(minisig).map_err(|why| malformed(&why))?;
     let mut candidates = keys.iter().filter(|key| key.id == form.id).peekable();
     if candidates.peek().is_none() {
         let trusted: Vec<String> = keys.iter().map(|key| key.id.to_string()).collect();
-        return Err(refused(&format!("the key {} signed it, and trusted are {}", form.id, trusted.join(" and "))));
+        return Err(format!("the key {} signed it, and trusted are {}", form.id, trusted.join(" and ")));
     }
     if !form.prehashed {
-        return Err(refused("its signature is of minisign's old kind: sign it again, without -l"));
+        return Err("its signature is of minisign's old kind: sign it again, without -l".into());
     }
     let signature = minisign_verify::Signature::decode(form.text).map_err(|why| malformed(&why))?;
     // What the trusted comment says is signed too, so a changed one is refused here as well.
-    match candidates.any(|key| key.public.verify(manifest, &signature, false).is_ok()) {
+    match candidates.any(|key| key.public.verify(file, &signature, false).is_ok()) {
         true => Ok(form.id),
-        false => Err(refused(&format!("its signature by the key {} does not fit: one of them was changed", form.id))),
+        false => Err(format!("its signature by the key {} does not fit: one of them was changed", form.id)),
     }
 }
 
