@@ -1,5 +1,6 @@
 //! The kernel room's tool: from fragments, patches and a source to `build/kernel/<config>/vmlinuz`, and nothing twice.
 
+mod again;
 mod compare;
 mod download;
 mod fragment;
@@ -26,7 +27,7 @@ mod version;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 use argh::FromArgs;
 
 use fragment::Asked;
@@ -136,7 +137,7 @@ fn run(args: Args) -> Result<()> {
     let root = places::root()?;
     match args.command {
         Command::Build(build) => return build_kernel(&root, &build.config),
-        Command::BuildAgain(again) => print!("{}", build_again(&root, &again.config)?),
+        Command::BuildAgain(again) => print!("{}", again::build_again(&root, &again.config)?),
         Command::FragmentCheck(check) => check_fragments(&root, &check)?,
         Command::Menuconfig(menuconfig) => {
             tools::require_menu()?;
@@ -221,34 +222,6 @@ fn check_fragments(root: &Path, check: &FragmentCheck) -> Result<()> {
         println!("{} is written", path.display());
     }
     Ok(())
-}
-
-/// Builds the kernel that is there once more, from nothing and in another folder.
-fn build_again(root: &Path, config: &str) -> Result<String> {
-    let places = Places::below(root, config);
-    let recipe = Recipe::read(&places, config)?;
-    let key = key::of_build(&recipe, &tools::compiler_version()?);
-    let first = stamp::read_current(&places, &key);
-    let first = first.with_context(|| format!("there is no kernel to compare with: just kernel {config}"))?;
-    tools::require(&recipe.source, &recipe.asked)?;
-    let _lock = places.lock()?;
-    let mut log = Log::create(&places.check_log)?;
-    let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
-    let objects = format!("{config}-again-elsewhere");
-    tree::remove_folder(&tree.objects(&objects))?;
-    kconfig::merge(&tree, &objects, &recipe.asked, &mut log)?;
-    let expected = first.effort.unwrap_or_else(make::first_estimate);
-    make::build_image(&tree, &objects, &recipe.timestamp, Some(expected), &mut log)?;
-    let (image, sum) = (tree.image(&objects), source::sum_of(&places.vmlinuz)?);
-    let again = source::sum_of(&image)?;
-    ensure!(
-        again == sum,
-        "{} differs from {}: {again} instead of {sum}: something of this machine or of the clock is in it",
-        image.display(),
-        places.vmlinuz.display()
-    );
-    tree::remove_folder(&tree.objects(&objects))?;
-    Ok(format!("kernel {config} {}: built again, and the same: SHA-256 {sum}\n", first.version))
 }
 
 /// A kernel over its budget is a failure, not a warning: every VM downloads it and holds it in memory.
