@@ -21,8 +21,8 @@ pub fn build_again(root: &Path, config: &str) -> Result<String> {
     let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
     let objects = format!("{config}-again-elsewhere");
     tree::remove_folder(&tree.objects(&objects))?;
-    kconfig::merge(&tree, &objects, &recipe.asked, &mut log)?;
-    let expected = first.effort.unwrap_or_else(make::first_estimate);
+    let merged = kconfig::merge(&tree, &objects, &recipe.asked, &mut log)?;
+    let expected = first.effort.unwrap_or_else(|| make::first_estimate(&merged));
     make::build_image(&tree, &objects, &recipe.timestamp, Some(expected), &mut log)?;
     let (image, sum) = (tree.image(&objects), source::sum_of(&places.vmlinuz)?);
     let again = source::sum_of(&image)?;

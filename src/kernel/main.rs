@@ -187,8 +187,9 @@ fn build_kernel(root: &Path, config: &str) -> Result<()> {
     let mut log = Log::create(&places.log)?;
     let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
     let last = stamp::read_last(&places).and_then(|stamp| stamp.effort);
-    let expected = if tree.objects(config).exists() { None } else { Some(last.unwrap_or_else(make::first_estimate)) };
-    kconfig::merge(&tree, config, &recipe.asked, &mut log)?;
+    let from_nothing = !tree.objects(config).exists();
+    let merged = kconfig::merge(&tree, config, &recipe.asked, &mut log)?;
+    let expected = from_nothing.then(|| last.unwrap_or_else(|| make::first_estimate(&merged)));
     let spent = make::build_image(&tree, config, &recipe.timestamp, expected, &mut log)?;
     let bytes = check_budget(&tree, config, recipe.configuration.budget)?;
     // A build that only redid a part says nothing about the next one from nothing.
