@@ -20,11 +20,13 @@ pub fn show(root: &Path, config: &str) -> Result<String> {
     let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
     let objects = format!("{config}-menu");
     let before = kconfig::merge(&tree, &objects, &recipe.asked, &mut log)?;
-    let status = make::command(&tree, &objects).arg("menuconfig").status().context("starting make menuconfig")?;
+    // Not silent, make and the menu would end with what this program does not do: "Execute 'make' to start the build".
+    let mut menu = make::command(&tree, &objects);
+    let status = menu.args(["--silent", "menuconfig"]).status().context("starting make menuconfig")?;
     ensure!(status.success(), "make menuconfig failed ({status}): nothing was changed");
     let path = tree.dot_config(&objects);
     let after = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let head = format!("# Changed in {config} {}; it belongs into the fragment of its reason.", tree.version()?);
+    let head = format!("# Changed in {config} {}; it belongs in the fragment of its reason.", tree.version()?);
     Ok(match write_fragment(&before, &after)? {
         lines if lines.is_empty() => format!("# Nothing was changed in {config}.\n"),
         lines => format!("{head}\n{lines}"),
@@ -56,7 +58,7 @@ mod tests {
             ("", "# Nothing was changed in linode.\n"),
             (
                 "CONFIG_DISK=n CONFIG_CPUS=16",
-                "# Changed in linode 6.12.117; it belongs into the fragment of its reason.\n\
+                "# Changed in linode 6.12.117; it belongs in the fragment of its reason.\n\
                  CONFIG_CPUS=16\n# CONFIG_DISK is not set\n",
             ),
         ];
