@@ -128,12 +128,14 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes the trees of older sources and patches, each a gigabyte and more, once a newer one has built a kernel.
+/// Removes the trees of older sources and patches, each a gigabyte and more, once a newer one has built a kernel; and one that
+/// a patch did not fit.
 pub fn prune_others(places: &Places, keep: &Tree) -> Result<()> {
     let listing = || format!("listing {}", places.work.display());
     for entry in std::fs::read_dir(&places.work).with_context(listing)? {
         let entry = entry.with_context(listing)?;
-        if entry.file_name().to_string_lossy().starts_with("src-") && entry.path() != keep.path {
+        let name = entry.file_name();
+        if (name.to_string_lossy().starts_with("src-") || name == UNFINISHED) && entry.path() != keep.path {
             remove_folder(&entry.path())?;
         }
     }
@@ -202,8 +204,13 @@ mod tests {
         assert_eq!((plain.version().unwrap(), patched.version().unwrap()), ("6.12.3".into(), "6.12.4".into()));
         let again = provide(&places, &source, &[], &mut log).unwrap();
         assert_eq!(again.path, plain.path);
+        std::fs::write(folder.path().join("a.patch"), "--- a/none\n+++ b/none\n@@ -1 +1 @@\n-1\n+2\n").unwrap();
+        let unfit = Patch { name: "a.patch".into(), path: folder.path().join("a.patch"), content: b"none".into() };
+        provide(&places, &source, &[unfit], &mut log).unwrap_err();
+        let unfinished = places.work.join(UNFINISHED);
+        assert!(unfinished.exists());
         prune_others(&places, &patched).unwrap();
-        assert!(patched.path.exists() && !plain.path.exists());
+        assert!(patched.path.exists() && !plain.path.exists() && !unfinished.exists());
     }
 
     #[test]
