@@ -12,8 +12,9 @@ pub fn to_file(url: &str, part: &Path, kept: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     eprintln!("kernel: fetching {url}");
     let quiet = if std::io::stderr().is_terminal() { "--progress-bar" } else { "--silent" };
-    let status =
-        curl().args([quiet, "--output"]).arg(part).arg(url).status().context("starting curl (package curl)")?;
+    let mut curl = curl();
+    curl.args([quiet, "--output"]).arg(part).arg(url);
+    let status = curl.status().with_context(|| format!("fetching {url}: starting curl"))?;
     ensure!(status.success(), "fetching {url}: curl failed ({status})");
     std::fs::rename(part, kept).with_context(|| format!("renaming {} to {}", part.display(), kept.display()))
 }
@@ -22,7 +23,7 @@ pub fn to_file(url: &str, part: &Path, kept: &Path) -> Result<()> {
 pub fn read(url: &str) -> Result<String> {
     let mut curl = curl();
     curl.args(["--silent", "--max-time", "60", "--max-filesize", "16777216"]).arg(url).stderr(Stdio::inherit());
-    let output = curl.output().context("starting curl (package curl)")?;
+    let output = curl.output().with_context(|| format!("fetching {url}: starting curl"))?;
     ensure!(output.status.success(), "fetching {url}: curl failed ({})", output.status);
     String::from_utf8(output.stdout).with_context(|| format!("{url} is not text"))
 }

@@ -1,9 +1,10 @@
 //! Which kernels are newest, by kernel.org's own list.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::download;
+use crate::tools;
 use crate::version::Version;
 
 /// The list, as the kernel's makers publish it.
@@ -28,6 +29,7 @@ struct Release {
 
 /// Fetches the list and names the newest of each kind, a line each.
 pub fn name_newest(url: &str) -> Result<String> {
+    tools::require_fetching()?;
     let text = download::read(url)?;
     let newest = find_newest(&text).with_context(|| format!("reading {url}"))?;
     Ok(newest.into_iter().map(|(kind, version)| format!("{kind:<8} {version}\n")).collect())
@@ -41,10 +43,9 @@ fn find_newest(text: &str) -> Result<Vec<(&'static str, Version)>> {
         for release in list.releases.iter().filter(|release| release.moniker == kind && !release.iseol) {
             versions.push(release.version.parse::<Version>().map_err(anyhow::Error::msg)?);
         }
-        ensure!(!versions.is_empty(), "it names no {kind} kernel");
-        Ok(versions.into_iter().max())
+        versions.into_iter().max().with_context(|| format!("it names no {kind} kernel"))
     };
-    KINDS.iter().map(|kind| Ok((*kind, newest_of(kind)?.context("there is one")?))).collect()
+    KINDS.iter().map(|kind| Ok((*kind, newest_of(kind)?))).collect()
 }
 
 #[cfg(test)]
@@ -96,5 +97,8 @@ mod tests {
         let server = Server::start();
         let error = name_newest(&server.url("none.json")).unwrap_err().to_string();
         assert!(error.starts_with(&format!("fetching {}: curl failed", server.url("none.json"))), "{error}");
+        server.put("latin.json", b"\xe9");
+        let error = name_newest(&server.url("latin.json")).unwrap_err().to_string();
+        assert_eq!(error, format!("{} is not text", server.url("latin.json")));
     }
 }

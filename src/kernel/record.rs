@@ -78,7 +78,8 @@ pub fn set(text: &str, table: &str, key: &str, value: &str) -> Result<String> {
         }
     }
     if !done {
-        bail!("kernel.toml has no line for {key} in [{table}]");
+        let place = if table.is_empty() { "above its tables".to_owned() } else { format!("in [{table}]") };
+        bail!("kernel.toml has no line for {key} {place}");
     }
     Ok(lines)
 }

@@ -1,4 +1,4 @@
-//! The programs and headers a kernel build needs, each with the Debian package that brings it.
+//! The programs and headers that this program needs, each with the Debian package that brings it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +22,9 @@ const ALWAYS: [(&str, &str); 11] = [
     ("xz", "xz-utils"),
     ("find", "findutils"),
 ];
+
+/// Fetches: (program, package).
+const CURL: (&str, &str) = ("curl", "curl");
 
 /// The kernel packs itself with these: (option, program, package).
 const PACKERS: [(&str, &str, &str); 3] = [
@@ -55,15 +58,26 @@ pub fn require(source: &Source, asked: &[Asked]) -> Result<()> {
     let is_on = |name: &str| asked.iter().any(|one| one.option == name && one.value == Value::Is("y".to_owned()));
     programs.extend(PACKERS.iter().filter(|packer| is_on(packer.0)).map(|packer| (packer.1, packer.2)));
     if matches!(source, Source::Url { .. }) {
-        programs.push(("curl", "curl"));
+        programs.push(CURL);
     }
     require_programs(&programs)?;
     require_headers(&HEADERS)
 }
 
+/// Fails where nothing can be fetched.
+pub fn require_fetching() -> Result<()> {
+    require_programs(&[CURL])
+}
+
+/// Fails where no signature can be checked.
+pub fn require_checking() -> Result<()> {
+    require_programs(&[("gpgv", "gpgv")])
+}
+
 /// Fails where the kernel's menu cannot be compiled.
 pub fn require_menu() -> Result<()> {
-    require_headers(&[("curses.h", "libncurses-dev")])
+    require_programs(&[("gcc", "gcc")])?;
+    require_headers(&[("ncurses.h", "libncurses-dev")])
 }
 
 fn require_headers(headers: &[(&str, &str)]) -> Result<()> {
@@ -93,7 +107,7 @@ fn has_header(name: &str) -> bool {
 fn refuse_missing(missing: &[(&str, &str)]) -> Result<()> {
     let names = missing.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let packages = missing.iter().map(|(_, package)| *package).collect::<Vec<_>>().join(" ");
-    ensure!(missing.is_empty(), "to build a kernel, install what is missing ({names}): apt-get install {packages}");
+    ensure!(missing.is_empty(), "install what is missing ({names}): apt-get install {packages}");
     Ok(())
 }
 
@@ -105,10 +119,10 @@ mod tests {
     fn what_is_missing_is_named_with_its_package() {
         require_programs(&[("sh", "dash")]).unwrap();
         let error = require_programs(&[("sh", "dash"), ("no-such-flex", "flex"), ("no-such-bc", "bc")]).unwrap_err();
-        let sentence = "to build a kernel, install what is missing (no-such-flex, no-such-bc): apt-get install flex bc";
+        let sentence = "install what is missing (no-such-flex, no-such-bc): apt-get install flex bc";
         assert_eq!(error.to_string(), sentence);
         let error = require_headers(&[("stdlib.h", "libc6-dev"), ("no-such.h", "no-such-dev")]).unwrap_err();
-        let sentence = "to build a kernel, install what is missing (no-such.h): apt-get install no-such-dev";
+        let sentence = "install what is missing (no-such.h): apt-get install no-such-dev";
         assert_eq!(error.to_string(), sentence);
     }
 }

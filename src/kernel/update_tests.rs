@@ -141,9 +141,15 @@ fn what_cannot_be_written_down_leaves_all_as_it_was() {
     std::fs::create_dir_all(lab.root().join("kernel-configs/released/6.99.1-tiny.config/in-the-way")).unwrap();
     let words = refusal(&lab, &wish(&lab, "6.99.1"));
     assert!(words.contains("6.99.1-tiny.config"), "{words}");
+    std::fs::remove_dir_all(lab.root().join("kernel-configs/released/6.99.1-tiny.config")).unwrap();
+    let toml = lab.read("kernel-configs/kernel.toml");
+    lab.put("kernel-configs/kernel.toml", &toml.replace("\"Monday\"", "\"\"\"\nMonday\"\"\""));
+    let words = refusal(&lab, &wish(&lab, "6.99.1"));
+    assert!(words.starts_with("kernel.toml as it would be written: TOML parse error at line 3"), "{words}");
+    lab.put("kernel-configs/kernel.toml", &toml);
     let toml = lab.read("kernel-configs/kernel.toml").replace("timestamp = \"Monday\"", "'timestamp' = \"Monday\"");
     lab.put("kernel-configs/kernel.toml", &toml);
-    assert_eq!(refusal(&lab, &wish(&lab, "6.99.1")), "kernel.toml has no line for timestamp in []");
+    assert_eq!(refusal(&lab, &wish(&lab, "6.99.1")), "kernel.toml has no line for timestamp above its tables");
 }
 
 /// With a keyring, the tarball's makers must be in it.

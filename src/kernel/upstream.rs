@@ -1,9 +1,9 @@
 //! A version's tarball at the kernel's makers: where it is, which sum it must have, and whose signature it bears.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::download;
 use crate::spec::is_sha256;
@@ -17,12 +17,17 @@ const SUMS: &str = "sha256sums.asc";
 
 /// Where a version's tarball is.
 pub fn address(mirror: &str, version: Version) -> String {
-    format!("{}/{}/{}", mirror.trim_end_matches('/'), version.folder(), version.tarball())
+    beside(mirror, version, &version.tarball())
+}
+
+/// Where a file of the version's folder is.
+fn beside(mirror: &str, version: Version, name: &str) -> String {
+    format!("{}/{}/{name}", mirror.trim_end_matches('/'), version.folder())
 }
 
 /// The sum that the mirror gives for a version's tarball.
 pub fn fetch_sum(mirror: &str, version: Version) -> Result<String> {
-    let url = format!("{}/{}/{SUMS}", mirror.trim_end_matches('/'), version.folder());
+    let url = beside(mirror, version, SUMS);
     let text = download::read(&url)?;
     let name = version.tarball();
     find_sum(&text, &name).with_context(|| format!("{url} has no sum of {name}: is there such a version?"))
@@ -34,27 +39,30 @@ fn find_sum(text: &str, name: &str) -> Option<String> {
     sums.filter(|(sum, named)| named.trim_end() == name && is_sha256(sum)).map(|(sum, _)| sum.to_owned()).next()
 }
 
-/// Checks the signature that lies beside a tarball: the kernel's makers sign what is inside the xz.
-pub fn check_signature(url: &str, tarball: &Path, keyring: &Path) -> Result<()> {
-    let keyring = keyring.canonicalize().with_context(|| format!("looking for the keyring {}", keyring.display()))?;
-    let Some(signed) = url.strip_suffix(".xz") else { bail!("{url} does not end in .xz: it has no signature") };
+/// The keyring's whole path: gpgv looks for a bare name at its own place.
+pub fn find_keyring(keyring: &Path) -> Result<PathBuf> {
+    keyring.canonicalize().with_context(|| format!("looking for the keyring {}", keyring.display()))
+}
+
+/// Checks a version's tarball against the signature that the mirror has beside it.
+pub fn check_signature(mirror: &str, version: Version, tarball: &Path, keyring: &Path) -> Result<()> {
+    let url = beside(mirror, version, &version.signature());
     let signature = tarball.with_extension("sign");
-    std::fs::write(&signature, download::read(&format!("{signed}.sign"))?)
-        .with_context(|| format!("writing {}", signature.display()))?;
-    let checking = || format!("checking the signature {signed}.sign");
+    std::fs::write(&signature, download::read(&url)?).with_context(|| format!("writing {}", signature.display()))?;
+    let checking = || format!("checking the signature {url}");
     let mut unpack = Command::new("xz");
     unpack.args(["--decompress", "--stdout", "--format=xz"]).arg(tarball).stdout(Stdio::piped());
     let mut unpack = unpack.spawn().with_context(checking)?;
     let pipe = unpack.stdout.take().with_context(checking)?;
     let mut check = Command::new("gpgv");
-    check.arg("--keyring").arg(&keyring).arg(&signature).arg("-").stdin(pipe);
-    let said = check.output().context("starting gpgv (package gpgv)")?;
+    check.arg("--keyring").arg(keyring).arg(&signature).arg("-").stdin(pipe);
+    let said = check.output().with_context(checking)?;
     // A checker that does not read to the end stops the unpacking: its own status says why.
     let unpacked = unpack.wait().with_context(checking)?;
     let words = String::from_utf8_lossy(&said.stderr);
     ensure!(
         said.status.success() && unpacked.success(),
-        "{signed}.sign is no good signature by a key of {}; gpgv said:\n{}",
+        "{url} is no good signature by a key of {}; gpgv said:\n{}",
         keyring.display(),
         words.trim_end()
     );

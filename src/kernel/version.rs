@@ -22,6 +22,11 @@ impl Version {
         format!("linux-{self}.tar.xz")
     }
 
+    /// The file name of its tarball's signature, which is on what is inside the xz.
+    pub fn signature(self) -> String {
+        format!("linux-{self}.tar.sign")
+    }
+
     /// As the kernel's Makefile has it: the first of a series is `6.18.0` there.
     pub fn in_makefile(self) -> String {
         format!("{}.{}.{}", self.major, self.minor, self.patch)
@@ -90,6 +95,7 @@ mod tests {
     fn names_its_tarball_and_its_place() {
         let version: Version = "6.12.80".parse().unwrap();
         assert_eq!((version.folder().as_str(), version.tarball().as_str()), ("v6.x", "linux-6.12.80.tar.xz"));
+        assert_eq!(version.signature(), "linux-6.12.80.tar.sign");
         assert!("6.9.1".parse::<Version>().unwrap() < "6.12".parse().unwrap(), "counted, not compared as text");
     }
 }
