@@ -79,6 +79,10 @@ kernel-latest *ARGS: tools
 kernel-update *ARGS: tools
     @target/debug/kernel update {{ARGS}}
 
+# Record what the present version is released with: each whole configuration, and the patches (after a fragment or a patch was changed)
+kernel-record: tools
+    @target/debug/kernel record
+
 # Change a configuration in the kernel's own menu; what was changed is shown as a fragment
 kernel-menuconfig CONFIG="linode": tools
     @target/debug/kernel menuconfig {{CONFIG}}

@@ -254,7 +254,7 @@ mod tests {
             let path = crate::places::Places::below(&root, name).released(spec.version(), name);
             let released = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let lost = find_lost(&all, &released).unwrap();
-            assert!(lost.is_empty(), "run target/debug/kernel fragment-check --record {name}: {lost:?}");
+            assert!(lost.is_empty(), "run just kernel-record: {name}: {lost:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub const KNOWN: &str = "CONFIG_DISK n\nCONFIG_CPUS 8\nCONFIG_OLD y\n";
 
 /// The patch that lies in the repository.
-const PATCH: &str = "--- a/README\n+++ b/README\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n";
+pub const PATCH: &str = "--- a/README\n+++ b/README\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n";
 
 /// A kernel's tarball, as much of it as this program looks at.
 pub struct Kernel {
@@ -122,12 +122,14 @@ impl Lab {
 
     /// Every file that belongs to it, what is built left out.
     pub fn files(&self) -> BTreeMap<PathBuf, String> {
-        let mut files = BTreeMap::new();
-        for folder in ["kernel-configs", "kernel-configs/released", "patches"] {
-            for entry in std::fs::read_dir(self.root().join(folder)).into_iter().flatten() {
+        let (mut files, mut folders) = (BTreeMap::new(), vec![self.root().to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_file() {
-                    files.insert(path.clone(), std::fs::read_to_string(path).unwrap());
+                    files.insert(path.clone(), String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned());
+                } else if path != self.root().join("build") {
+                    folders.push(path);
                 }
             }
         }

@@ -14,6 +14,7 @@ mod menu;
 mod places;
 mod progress;
 mod record;
+mod released;
 mod series;
 mod source;
 mod spec;
@@ -52,6 +53,7 @@ enum Command {
     Build(Build),
     BuildAgain(BuildAgain),
     FragmentCheck(FragmentCheck),
+    Record(Record),
     Menuconfig(Menuconfig),
     Latest(Latest),
     Update(Update),
@@ -118,10 +120,12 @@ struct FragmentCheck {
     /// a configuration of kernel-configs/kernel.toml (default: linode)
     #[argh(positional, default = "String::from(\"linode\")")]
     config: String,
-    /// write the whole configuration to kernel-configs/released, as the one that this version is released with
-    #[argh(switch)]
-    record: bool,
 }
+
+/// Record what the present version is released with: every whole configuration, and the patches.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "record")]
+struct Record {}
 
 fn main() -> ExitCode {
     match run(argh::from_env()) {
@@ -138,7 +142,8 @@ fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Build(build) => return build_kernel(&root, &build.config),
         Command::BuildAgain(again) => print!("{}", again::build_again(&root, &again.config)?),
-        Command::FragmentCheck(check) => check_fragments(&root, &check)?,
+        Command::FragmentCheck(check) => check_fragments(&root, &check.config)?,
+        Command::Record(Record {}) => print!("{}", released::record(&root)?),
         Command::Menuconfig(menuconfig) => {
             tools::require_menu()?;
             print!("{}", menu::show(&root, &menuconfig.config)?);
@@ -165,7 +170,7 @@ impl Recipe {
         let mut spec = Spec::read(&places.kernel_toml())?;
         let configuration = spec.take_configuration(config)?;
         let asked = fragment::read_all(&places.fragments, &configuration.fragments)?;
-        let patches = series::read(&places.patches)?;
+        let patches = series::read(&places.patches)?.patches;
         let source = source::choose(&spec, source::read_kernel_source()?.as_deref())?;
         Ok(Self { timestamp: spec.timestamp, configuration, asked, patches, source })
     }
@@ -206,22 +211,15 @@ fn say_if_current(places: &Places, config: &str, key: &str) -> bool {
     current.is_some()
 }
 
-fn check_fragments(root: &Path, check: &FragmentCheck) -> Result<()> {
-    let config = &check.config;
+fn check_fragments(root: &Path, config: &str) -> Result<()> {
     let places = Places::below(root, config);
     let recipe = Recipe::read(&places, config)?;
     tools::require(&recipe.source, &recipe.asked)?;
     let _lock = places.lock()?;
     let mut log = Log::create(&places.check_log)?;
     let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
-    let text = kconfig::merge(&tree, &format!("{config}-check"), &recipe.asked, &mut log)?;
-    let version = tree.version()?;
-    println!("kernel {config} {version}: all {} options survived the merge", recipe.asked.len());
-    if check.record {
-        let path = places.released(&version, config);
-        record::write_all(&[record::Change { path: path.clone(), text }])?;
-        println!("{} is written", path.display());
-    }
+    kconfig::merge(&tree, &format!("{config}-check"), &recipe.asked, &mut log)?;
+    println!("kernel {config} {}: all {} options survived the merge", tree.version()?, recipe.asked.len());
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub struct Places {
     pub stamp: PathBuf,
     /// All that the build's programs said.
     pub log: PathBuf,
-    /// The same for `fragment-check`.
+    /// The same for what compares or checks.
     pub check_log: PathBuf,
 }
 
@@ -53,6 +53,11 @@ impl Places {
     /// The whole configuration that a version was released with.
     pub fn released(&self, version: &str, config: &str) -> PathBuf {
         self.fragments.join("released").join(format!("{version}-{config}.config"))
+    }
+
+    /// The set of patches that a version was released with.
+    pub fn released_patches(&self, version: &str) -> PathBuf {
+        self.patches.join("released").join(version)
     }
 
     /// The file that names versions, sources and configurations.

@@ -1,8 +1,8 @@
-//! Files that are written together or not at all, and `kernel.toml` with other values and the same comments.
+//! Files that are changed together or not at all, and `kernel.toml` with other values and the same comments.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::places::create_folder;
 
@@ -11,51 +11,63 @@ use crate::places::create_folder;
 pub struct Change {
     /// Which file.
     pub path: PathBuf,
-    /// All of it.
-    pub text: String,
+    /// All of it; without it, the file is not to be there.
+    pub content: Option<Vec<u8>>,
 }
 
-/// Writes every file, in their order; if one cannot be written, those before it are as they were. A power cut leaves some
-/// of the first, whole: what decides belongs at the end.
+/// Makes every change, in their order; if one cannot be made, those before it are undone. A power cut leaves some of the
+/// first, each whole: what decides belongs at the end.
 pub fn write_all(changes: &[Change]) -> Result<()> {
     let earlier = changes.iter().map(|change| read_if_there(&change.path)).collect::<Result<Vec<_>>>()?;
-    for (written, change) in changes.iter().enumerate() {
-        if let Err(error) = write(&change.path, &change.text) {
-            return match undo(changes.iter().zip(&earlier).take(written)) {
-                Ok(()) => Err(error),
-                Err(worse) => Err(error.context(format!("what was written before is not undone: {worse:#}"))),
-            };
+    for (done, change) in changes.iter().enumerate() {
+        if let Err(error) = put(&change.path, change.content.as_deref()) {
+            let stuck = undo(changes.iter().zip(&earlier).take(done));
+            ensure!(stuck.is_empty(), "{error:#}; of what was changed before, not undone:\n  {}", stuck.join("\n  "));
+            return Err(error);
         }
     }
     Ok(())
 }
 
-fn undo<'c>(written: impl Iterator<Item = (&'c Change, &'c Option<String>)>) -> Result<()> {
-    for (Change { path, .. }, before) in written {
-        match before {
-            Some(text) => write(path, text)?,
-            None => std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?,
-        }
-    }
-    Ok(())
+/// Puts everything back that can be, and says what cannot.
+fn undo<'c>(done: impl Iterator<Item = (&'c Change, &'c Option<Vec<u8>>)>) -> Vec<String> {
+    done.filter_map(|(Change { path, .. }, before)| put(path, before.as_deref()).err())
+        .map(|error| format!("{error:#}"))
+        .collect()
 }
 
-fn read_if_there(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+fn put(path: &Path, content: Option<&[u8]>) -> Result<()> {
+    match content {
+        Some(content) => write(path, content),
+        None => remove(path),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
     create_folder(path.parent().context("a file needs a folder")?)?;
     let part = path.with_extension("part");
-    std::fs::write(&part, text).with_context(|| format!("writing {}", part.display()))?;
-    std::fs::rename(&part, path).map_err(|error| {
+    let written = std::fs::write(&part, content).with_context(|| format!("writing {}", part.display()));
+    let renaming = || format!("renaming {} to {}", part.display(), path.display());
+    written.and_then(|()| std::fs::rename(&part, path).with_context(renaming)).inspect_err(|_| {
         // Left behind, it would be a stranger's file in the repository: git shows it.
         std::fs::remove_file(&part).unwrap_or_default();
-        anyhow::Error::new(error).context(format!("renaming {} to {}", part.display(), path.display()))
     })
 }
 
@@ -108,20 +120,52 @@ mod tests {
     fn all_or_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
-        let change = |name: &str| Change { path: place(name), text: "new".into() };
+        let change = |name: &str| Change { path: place(name), content: Some("new".into()) };
+        let drop = |name: &str| Change { path: place(name), content: None };
         std::fs::write(place("old"), "old").unwrap();
-        // One cannot be read before anything is written; the other fails when two are.
+        std::fs::write(place("dropped"), "old").unwrap();
+        // One cannot be read before anything is changed; the other fails when all else is.
         std::fs::create_dir(place("folder")).unwrap();
         std::fs::create_dir(place("busy.part")).unwrap();
         let rows = [("folder", "reading"), ("busy", "writing")];
         for (last, doing) in rows {
-            let error = format!("{:#}", write_all(&[change("old"), change("sub/new"), change(last)]).unwrap_err());
+            let error = format!(
+                "{:#}",
+                write_all(&[change("old"), change("sub/new"), drop("dropped"), drop("none"), change(last)])
+                    .unwrap_err()
+            );
             assert!(error.starts_with(&format!("{doing} {}", place(last).display())), "{error}");
-            assert_eq!(std::fs::read_to_string(place("old")).unwrap(), "old", "{last}");
+            for name in ["old", "dropped"] {
+                assert_eq!(std::fs::read_to_string(place(name)).unwrap(), "old", "{last}: {name}");
+            }
             assert_eq!(std::fs::read_dir(place("sub")).into_iter().flatten().count(), 0, "{last}");
         }
-        write_all(&[change("old"), change("sub/new")]).unwrap();
+        write_all(&[change("old"), change("sub/new"), drop("dropped"), drop("none")]).unwrap();
         assert_eq!(std::fs::read_to_string(place("old")).unwrap(), "new");
         assert_eq!(std::fs::read_to_string(place("sub/new")).unwrap(), "new");
+        assert!(!place("dropped").exists());
+    }
+
+    /// A disk that lets nothing be put back: here the way back is closed by the very change that fails.
+    #[test]
+    fn what_cannot_be_undone_is_said_and_the_rest_is_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let change = |path: PathBuf| Change { path, content: Some("new".into()) };
+        std::fs::write(place("stuck"), "old").unwrap();
+        std::fs::write(place("free"), "old").unwrap();
+        // Its folder stands where the first would be written anew, and with ".part" its name is too long.
+        let too_long = place("stuck.part").join("x".repeat(252));
+        let changes = [change(place("stuck")), change(place("free")), change(too_long.clone())];
+        let error = format!("{:#}", write_all(&changes).unwrap_err());
+        let wanted = format!(
+            "writing {}.part: File name too long (os error 36); of what was changed before, not undone:\n  \
+             writing {}: Is a directory (os error 21)",
+            too_long.display(),
+            place("stuck.part").display()
+        );
+        assert_eq!(error, wanted);
+        assert_eq!(std::fs::read_to_string(place("stuck")).unwrap(), "new");
+        assert_eq!(std::fs::read_to_string(place("free")).unwrap(), "old");
     }
 }

@@ -5,6 +5,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// The name of the list among the patches.
+pub const SERIES: &str = "series";
+
+/// What goes over the source.
+#[derive(Debug)]
+pub struct Series {
+    /// `patches/series` itself.
+    pub text: String,
+    /// What it names, in its order.
+    pub patches: Vec<Patch>,
+}
+
 /// One patch, with its content, which is part of the build's key.
 #[derive(Debug)]
 pub struct Patch {
@@ -17,11 +29,12 @@ pub struct Patch {
 }
 
 /// Reads the series and every patch it names.
-pub fn read(folder: &Path) -> Result<Vec<Patch>> {
-    let series = folder.join("series");
+pub fn read(folder: &Path) -> Result<Series> {
+    let series = folder.join(SERIES);
     let text = std::fs::read_to_string(&series).with_context(|| format!("reading {}", series.display()))?;
     let names = parse(&text).with_context(|| format!("reading {}", series.display()))?;
-    names.into_iter().map(|name| read_patch(folder, name)).collect()
+    let patches = names.into_iter().map(|name| read_patch(folder, name)).collect::<Result<_>>()?;
+    Ok(Series { text, patches })
 }
 
 fn read_patch(folder: &Path, name: String) -> Result<Patch> {

@@ -7,16 +7,16 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::compare::compare;
-use crate::fragment::{self, Asked};
 use crate::make::Log;
 use crate::places::Places;
 use crate::record::{self, Change};
+use crate::released::{self, Merged};
 use crate::series::{self, Patch};
 use crate::source::{self, Source};
 use crate::spec::{self, Spec};
 use crate::tree::{self, Tree};
 use crate::version::Version;
-use crate::{kconfig, tools, upstream};
+use crate::{tools, upstream};
 
 /// A file of every kernel that no patch of ours touches: its time in the tarball is when this version was made.
 const UNTOUCHED: &str = "COPYING";
@@ -39,39 +39,29 @@ struct Tarball {
     sha256: String,
 }
 
-/// A configuration merged by the new version's rules.
-struct Merged {
-    name: String,
-    text: String,
-}
-
 /// Moves `kernel-configs/` to another version and returns what is to be known of it. Nothing is changed if anything fails.
 pub fn update(root: &Path, wish: &Wish) -> Result<String> {
     let places = Places::below(root, "update");
     let spec = Spec::read(&places.kernel_toml())?;
-    let patches = series::read(&places.patches)?;
-    let asked = read_fragments(&places, &spec)?;
+    let series = series::read(&places.patches)?;
+    let asked = released::read_fragments(&places, &spec)?;
     tools::require_fetching()?;
     let keyring = wish.keyring.as_deref().map(prepare_checking).transpose()?;
     let tarball = choose(wish)?;
     let source = Source::Url { url: tarball.url.clone(), sha256: tarball.sha256.clone() };
-    tools::require(&source, &asked.iter().flat_map(|(_, asked)| asked.clone()).collect::<Vec<_>>())?;
+    tools::require(&source, &released::list_all(&asked))?;
     let _lock = places.lock()?;
     let mut log = Log::create(&places.log)?;
     fetch(&places, &tarball, wish, keyring.as_deref())?;
-    let tree = tree::provide(&places, &source, &patches, &mut log)?;
+    let tree = tree::provide(&places, &source, &series.patches, &mut log)?;
     check_version(&tree, wish.version)?;
-    let merged = merge_all(&tree, asked, &mut log)?;
-    let report = report(&places, &spec, wish.version, &merged, &patches)?;
-    record::write_all(&write_down(&places, &tarball, wish.version, &made_when(&tree)?, merged)?)?;
+    let merged = released::merge_all(&tree, asked, &mut log)?;
+    let report = report(&places, &spec, wish.version, &merged, &series.patches)?;
+    // kernel.toml, which names the version, is the last.
+    let mut changes = released::list_changes(&places, wish.version, merged, series)?;
+    changes.push(move_toml(&places, &tarball, wish.version, &made_when(&tree)?)?);
+    record::write_all(&changes)?;
     Ok(report)
-}
-
-fn read_fragments(places: &Places, spec: &Spec) -> Result<Vec<(String, Vec<Asked>)>> {
-    let read = |(name, one): (&str, &spec::Configuration)| {
-        Ok((name.to_owned(), fragment::read_all(&places.fragments, &one.fragments)?))
-    };
-    spec.configurations().map(read).collect()
 }
 
 /// Whoever wants a signature checked learns before a long download that it cannot be.
@@ -110,15 +100,6 @@ fn check_version(tree: &Tree, version: Version) -> Result<()> {
     Ok(())
 }
 
-fn merge_all(tree: &Tree, asked: Vec<(String, Vec<Asked>)>, log: &mut Log) -> Result<Vec<Merged>> {
-    let merge = |(name, asked): (String, Vec<Asked>)| {
-        let text = kconfig::merge(tree, &format!("{name}-check"), &asked, log)
-            .with_context(|| format!("configuration {name}"))?;
-        Ok(Merged { name, text })
-    };
-    asked.into_iter().map(merge).collect()
-}
-
 /// What an operator reads before he builds: how each configuration differs from the one that was released last.
 fn report(places: &Places, spec: &Spec, version: Version, merged: &[Merged], patches: &[Patch]) -> Result<String> {
     let old = spec.version();
@@ -150,14 +131,8 @@ fn made_when(tree: &Tree) -> Result<String> {
     Ok(String::from_utf8(output.stdout).with_context(asking)?.trim_end().to_owned())
 }
 
-/// The whole configurations first; `kernel.toml`, which names the version, last.
-fn write_down(
-    places: &Places,
-    tarball: &Tarball,
-    version: Version,
-    timestamp: &str,
-    merged: Vec<Merged>,
-) -> Result<Vec<Change>> {
+/// `kernel.toml` with this version.
+fn move_toml(places: &Places, tarball: &Tarball, version: Version, timestamp: &str) -> Result<Change> {
     let path = places.kernel_toml();
     let mut toml = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     for (table, key, value) in [
@@ -170,12 +145,7 @@ fn write_down(
         toml = record::set(&toml, table, key, value)?;
     }
     spec::parse(&toml).context("kernel.toml as it would be written")?;
-    let mut changes = merged
-        .into_iter()
-        .map(|one| Change { path: places.released(&version.to_string(), &one.name), text: one.text })
-        .collect::<Vec<_>>();
-    changes.push(Change { path, text: toml });
-    Ok(changes)
+    Ok(Change { path, content: Some(toml.into_bytes()) })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Updates to made-up kernels: what is written, and every sentence that an operator can meet, each with nothing changed.
 
 use super::*;
-use crate::lab::{KNOWN, Kernel, Lab, run};
+use crate::lab::{KNOWN, Kernel, Lab, PATCH, run};
 
 /// A release with one option less, one more, and another default.
 const NEWER: &str = "CONFIG_DISK n\nCONFIG_CPUS 64\nCONFIG_NEW y\n";
@@ -34,6 +34,8 @@ fn a_good_one_moves_everything_and_says_what_differs() {
     let released = |name: &str| lab.read(&format!("kernel-configs/released/6.99.1-{name}.config"));
     assert_eq!(released("linode"), "CONFIG_DISK=y\nCONFIG_CPUS=64\nCONFIG_NEW=y\n");
     assert_eq!(released("tiny"), "CONFIG_DISK=y\nCONFIG_CPUS=1\nCONFIG_NEW=y\n");
+    assert_eq!(lab.read("patches/released/6.99.1/series"), lab.read("patches/series"));
+    assert_eq!(lab.read("patches/released/6.99.1/count.patch"), lab.read("patches/count.patch"));
     let toml = lab.read("kernel-configs/kernel.toml");
     let sum = source::sum_of(&tarball).unwrap();
     for line in [
@@ -64,6 +66,25 @@ fn the_next_build_is_of_the_new_version() {
         "KBUILD_BUILD_HOST=dock0\nKBUILD_BUILD_TIMESTAMP=Tue Nov 14 22:13:20 UTC 2023\nKBUILD_BUILD_USER=dock0\n\
          KBUILD_BUILD_VERSION=1\n"
     );
+}
+
+/// The set that a version was moved to with stays as it was when another version needs another patch.
+#[test]
+fn going_back_has_the_earlier_patches_at_hand() {
+    let lab = Lab::new();
+    lab.publish("6.99.1", &Kernel::new([6, 99, 1], NEWER));
+    update(lab.root(), &wish(&lab, "6.99.1")).unwrap();
+    lab.publish("6.99.2", &Kernel { readme: "one\nTWO\nthree\n", ..Kernel::new([6, 99, 2], NEWER) });
+    lab.put("patches/count.patch", &PATCH.replace("-two", "-TWO"));
+    update(lab.root(), &wish(&lab, "6.99.2")).unwrap();
+    assert_eq!(lab.read("patches/released/6.99.2/count.patch"), PATCH.replace("-two", "-TWO"));
+
+    lab.publish("6.99.1", &Kernel::new([6, 99, 1], NEWER));
+    let words = refusal(&lab, &wish(&lab, "6.99.1"));
+    assert!(words.starts_with("patch count.patch does not apply"), "{words}");
+    lab.put("patches/count.patch", &lab.read("patches/released/6.99.1/count.patch"));
+    update(lab.root(), &wish(&lab, "6.99.1")).unwrap();
+    assert_eq!(lab.read("patches/released/6.99.1/count.patch"), PATCH);
 }
 
 #[test]
@@ -142,6 +163,10 @@ fn what_cannot_be_written_down_leaves_all_as_it_was() {
     let words = refusal(&lab, &wish(&lab, "6.99.1"));
     assert!(words.contains("6.99.1-tiny.config"), "{words}");
     std::fs::remove_dir_all(lab.root().join("kernel-configs/released/6.99.1-tiny.config")).unwrap();
+    lab.put("patches/released", "in the way");
+    let words = refusal(&lab, &wish(&lab, "6.99.1"));
+    assert!(words.contains("patches/released/6.99.1: Not a directory"), "{words}");
+    std::fs::remove_file(lab.root().join("patches/released")).unwrap();
     let toml = lab.read("kernel-configs/kernel.toml");
     lab.put("kernel-configs/kernel.toml", &toml.replace("\"Monday\"", "\"\"\"\nMonday\"\"\""));
     let words = refusal(&lab, &wish(&lab, "6.99.1"));
