@@ -22,6 +22,11 @@ pub fn answer(site: &Site, repository: &mut Repository, request: &Request, parts
             let commit = repository.commit(name).ok_or_else(|| Refusal::NoCommit(name.to_string()))?;
             Ok(Answer::json(200, &site.commit(commit)))
         }
+        ("GET", ["commits", "tags", tag @ ..]) => {
+            let tag = tag.join("/");
+            let commit = repository.tags.get(&tag).ok_or_else(|| Refusal::NoCommit(format!("tags/{tag}")))?;
+            Ok(Answer::json(200, &site.commit(commit)))
+        }
         ("GET", ["git", "ref", "tags", tag @ ..]) => {
             let tag = tag.join("/");
             let commit = repository.tags.get(&tag).ok_or(Refusal::NotFound)?;

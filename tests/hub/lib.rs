@@ -1,9 +1,11 @@
-//! A stand-in for GitHub's releases, for tests: the real `gh` publishes to it, and VMs fetch from it.
+//! A stand-in for GitHub's releases, for tests: the real `gh` publishes to it, and VMs fetch from it. With a repository to
+//! publish from.
 //!
 //! gh reaches it as a proxy for a host that is nowhere: what `github.localhost` is asked comes here, over plain HTTP. VMs
 //! find the same releases under an address of their own.
 
 mod api;
+mod checkout;
 mod documents;
 mod faults;
 mod graphql;
@@ -14,6 +16,7 @@ mod release;
 mod repository;
 mod server;
 
+pub use checkout::Checkout;
 pub use release::{Asset, Release, State};
 
 use documents::Site;
