@@ -20,6 +20,9 @@ counted := "-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 -C 
 # Where static programs are then, and the tool that builds with them.
 built := "target" / TARGET / "init"
 dock0 := "target/debug/dock0"
+# What writes the bill of materials, and how it and this just are found in the copies of the repository that a release is built in.
+cyclonedx_version := "0.5.9"
+tools_path := 'PATH="' + justfile_directory() / "build/tools/bin" + ":" + parent_directory(just_executable()) + ':$PATH"'
 # The most bytes an initrd may have; the build fails above it.
 initrd_budget := "1150000"
 
@@ -32,7 +35,7 @@ boot *ARGS: disk
     @target/debug/vm boot {{ARGS}}
 
 # Run every check and every test, unit and boot
-test: lint kernel (kernel "microvm") initrd probe root debian
+test: lint kernel (kernel "microvm") initrd probe root debian publish
     cargo test --workspace
     @{{just_executable()}} fuzz 10
 
@@ -120,6 +123,36 @@ disk: kernel initrd root config
     @{{dock0}} disk --if-changed --output build/disk.img --config build/web1/config/templates \
         kernel=$(sed -n 's/^version = "\(.*\)"/\1/p' build/kernel/linode/stamp.toml)@build/kernel/linode/vmlinuz \
         initrd=demo@build/initrd.img vm_root=demo@build/vm_root.erofs
+
+# What just release publishes, of what is here, into FOLDER: kernels and their configurations, initrd, programs, tiny root, what is in them
+assets FOLDER: kernel (kernel "microvm") initrd root cyclonedx publish
+    RUSTFLAGS="{{remap}}" CARGO_PROFILE_RELEASE_STRIP=true cargo build --release --target {{TARGET}} -p dock0
+    mkdir -p {{quote(FOLDER)}}
+    cp build/kernel/linode/vmlinuz {{quote(FOLDER)}}/vmlinuz-linode
+    cp build/kernel/linode/config {{quote(FOLDER)}}/config-linode
+    cp build/kernel/microvm/vmlinuz {{quote(FOLDER)}}/vmlinuz-microvm
+    cp build/kernel/microvm/config {{quote(FOLDER)}}/config-microvm
+    cp build/init build/initrd.img target/{{TARGET}}/release/dock0 {{quote(FOLDER)}}
+    cp build/init {{quote(FOLDER)}}/menagerie
+    cp build/vm_root.erofs {{quote(FOLDER)}}/vm_root-tiny
+    {{tools_path}} target/debug/publish sbom --target {{TARGET}} --output {{quote(FOLDER / "sbom.cdx.json")}}
+
+# Publish this commit at GitHub: built twice and compared, signed, with sums and notes (--dry-run: all but the upload; --help for more)
+release *ARGS: cyclonedx publish
+    @{{tools_path}} target/debug/publish release {{ARGS}}
+
+# Fetch a published version, check signatures and sums, build its commit again and compare (--trust FILE: the key that signed it)
+verify *ARGS: cyclonedx publish
+    @{{tools_path}} target/debug/publish verify {{ARGS}}
+
+# The publisher's program
+publish:
+    cargo build -p publish
+
+# What writes the bill of materials, once in build/tools
+cyclonedx:
+    @{{tools_path}} cargo cyclonedx --version 2>/dev/null | grep -q '{{cyclonedx_version}}$' || \
+        cargo install --quiet --debug --locked --root build/tools cargo-cyclonedx --version {{cyclonedx_version}}
 
 # Check licences and sources of all dependencies (needs cargo-deny)
 deny:

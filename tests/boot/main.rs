@@ -16,6 +16,7 @@ mod menagerie;
 mod microvm;
 mod network;
 mod newer;
+mod published;
 mod releases;
 mod rescue;
 mod roots;
