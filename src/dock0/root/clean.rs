@@ -52,7 +52,9 @@ pub fn lend_names(inside: &Inside) -> Result<Names> {
     if is_copy(HOSTNAME, &fs::read("/etc/hostname").unwrap_or_default())? {
         remove(inside, HOSTNAME)?;
     }
-    let lent = is_copy(NAMES, &here)? || fs::symlink_metadata(inside.place(NAMES)?).is_err();
+    // Container images have an empty one where their runtime puts its own.
+    let has_none = fs::symlink_metadata(inside.place(NAMES)?).map_or(true, |meta| meta.is_file() && meta.len() == 0);
+    let lent = has_none || is_copy(NAMES, &here)?;
     if lent {
         fs::write(inside.place(NAMES)?, here).with_context(|| format!("writing {NAMES} of the root"))?;
     }

@@ -41,7 +41,8 @@ pub fn command_on_host(root: &Path, line: &str, directory: &Path) -> Result<()> 
 fn in_root(root: &Path) -> Command {
     let mut command = BWRAP.command();
     command.arg("--bind").arg(root).arg("/");
-    command.args(["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp"]);
+    // Programs that give up root's rights, as apt does to fetch, need a /tmp for everybody.
+    command.args(["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp"]);
     command.args([
         "--unshare-pid",
         "--unshare-uts",
