@@ -165,6 +165,14 @@ impl DiskFile {
         Ok(names)
     }
 
+    /// Whether nothing is wrong with it, once its journal is replayed.
+    pub fn check(&self) -> Result<()> {
+        let copy = self.copy()?;
+        // It exits with 1 where it has replayed one.
+        E2FSCK.command().args(["-p", "-E", "journal_only"]).arg(&copy.path).output().context("starting e2fsck")?;
+        E2FSCK.run(E2FSCK.command().args(["-f", "-n"]).arg(&copy.path)).map(drop)
+    }
+
     /// What debugfs answers to a request, with the journal as it is on the disk.
     pub fn debugfs(&self, request: &str) -> Result<String> {
         let tool = dock0::tool::DEBUGFS;

@@ -5,6 +5,7 @@ use crate::boots;
 use crate::config;
 use crate::device::{Content, Device};
 use crate::failure::{Doing, Failure};
+use crate::grow;
 use crate::image::Image;
 use crate::install::boot::{Looked, look_for_newer};
 use crate::install::{read_settings, settings_or_default};
@@ -38,12 +39,12 @@ impl BootPartition {
     pub fn mount(disk: &Device, places: &Places) -> Result<Self, Failure> {
         let (source, target) = (&disk.path, &places.bootmnt);
         let doing = || format!("mounting {source} on {target} as ext4");
-        match &disk.content {
-            Content::Fs(fs) if fs.kind == Kind::Ext4 => {}
+        let takes = match &disk.content {
+            Content::Fs(fs) if fs.kind == Kind::Ext4 => fs.size,
             Content::Fs(fs) => return Err(Failure::new(format!("{}: it holds {}", doing(), fs.kind.name()))),
             Content::Unknown => return Err(Failure::new(format!("{}: it holds no file system known here", doing()))),
             Content::Unreadable(why) => return Err(Failure::new(format!("{}: {why}", doing()))),
-        }
+        };
         say!("mounting {source} on {target} as ext4");
         let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         let mount = |flags| mount(source, target, "ext4", flags, Some(&*c_string("errors=remount-ro")));
@@ -58,6 +59,11 @@ impl BootPartition {
             note!("{target} is read-only, and nothing is written down: {why}");
             mount(flags | MountFlags::RDONLY).doing(doing)?;
             return Ok(BootPartition { mounted_on: target.clone(), is_read_only: true });
+        }
+        if grow::is_worth_it(source, takes) {
+            say!("growing it to the size of its disk");
+            // As small as it was, it has everything that it had.
+            grow::grow(source, target).unwrap_or_else(|failure| note!("{failure}"));
         }
         rescue::keep_records_on(fs::File::open(target).doing(|| format!("opening {target}"))?);
         Ok(BootPartition { mounted_on: target.clone(), is_read_only: false })

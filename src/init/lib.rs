@@ -13,6 +13,7 @@ pub mod debt;
 pub mod device;
 pub mod failure;
 pub mod fetch;
+pub mod grow;
 pub mod handover;
 pub mod image;
 pub mod install;

@@ -2,13 +2,13 @@
 
 use crate::device::{Content, Device};
 use crate::failure::{Doing, Failure};
+use crate::grow::{device_size, grow};
 use crate::kernel_fs::c_string;
 use crate::log::say;
 use crate::places::Places;
 use crate::sys;
 use rustix::mount::{MountFlags, mount};
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use wire::seed;
 use wire::superblock::Kind;
@@ -107,18 +107,6 @@ fn plan<'s>(seed: &'s [u8], zeros: &'s [u8; BLANK]) -> Option<Vec<Write<'s>>> {
     }
     writes.push(first?);
     Some(writes)
-}
-
-/// Grows the mounted file system to the size of its device; one that has it already is left as it is.
-fn grow(path: &str, target: &str) -> Result<(), Failure> {
-    let doing = || format!("growing the file system on {path}");
-    let blocks = device_size(path).doing(doing)? / seed::BLOCK;
-    sys::resize_ext4(&File::open(target).doing(doing)?, blocks).doing(doing)
-}
-
-/// In bytes.
-fn device_size(path: &str) -> std::io::Result<u64> {
-    File::open(path)?.seek(SeekFrom::End(0))
 }
 
 #[cfg(test)]

@@ -225,3 +225,32 @@ fn a_kernel_that_hangs_is_reset_by_the_watchdog() -> Result<()> {
     );
     Ok(())
 }
+
+/// As a small image is written to a large disk: once, while it is mounted, and both boot loaders read what lies behind its old end.
+#[test]
+fn the_boot_partition_grows_to_its_disk() -> Result<()> {
+    const GROWS: &str = "dock0: growing it to the size of its disk";
+    for way in ways()? {
+        let disk = disk()?;
+        fs::File::options().write(true).open(&disk.path)?.set_len(700 << 20)?;
+        let install = "set -e
+            /sbin/menagerie good
+            cd /run/vm/bootmnt
+            busybox df -m . | busybox tail -n 1
+            busybox dd if=/dev/zero of=filler bs=1M count=60 2>/dev/null
+            /sbin/menagerie add vm_root=1 kernel=far@artifacts/kernel/1 initrd=far@artifacts/initrd/1
+            /sbin/menagerie good";
+        let (facts, report) = boot(&way, &disk, install)?;
+        let megabytes = said(&facts)?.lines().find_map(|line| line.split_whitespace().nth(1)?.parse::<u32>().ok());
+        ensure!(megabytes.is_some_and(|size| (600..700).contains(&size)), "{}", said(&facts)?);
+        ensure!(report.console.contains(GROWS), "{}", report.console);
+        let behind = disk.debugfs("blocks /artifacts/kernel/far")?;
+        let first = behind.split_whitespace().next().and_then(|block| block.parse::<u64>().ok());
+        ensure!(first.is_some_and(|block| block * 4096 > SIZE), "the kernel is not behind the old end: {behind}");
+        let (facts, report) = boot(&way, &disk, "/sbin/menagerie status")?;
+        ensure!(said(&facts)?.contains("kernel far"), "{:?}", facts.ran);
+        ensure!(!report.console.contains(GROWS), "{}", report.console);
+        disk.check()?;
+    }
+    Ok(())
+}
