@@ -72,7 +72,8 @@ fn no_answer(url: &str, error: &ureq::Error) -> NoAnswer {
     NoAnswer { url: url.into(), status, why }
 }
 
-fn agent(https: bool) -> Agent {
+/// Asks with all those limits; where `https` is, nothing else.
+pub fn agent(https: bool) -> Agent {
     // The operator's machine may have a certificate authority of its own, so what the system trusts is trusted.
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     Agent::config_builder()

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod http;
 pub mod image;
 pub mod initrd;
+pub mod linode;
 pub mod manifest;
 pub mod measure;
 pub mod menu;

@@ -1,0 +1,4 @@
+//! Linode: its API, as an operator's machine asks it.
+
+pub mod api;
+pub mod token;
