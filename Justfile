@@ -31,8 +31,9 @@ default:
     @{{just_executable()}} --list --unsorted
 
 # Boot the demo VM through GRUB 2, as Linode does, to a login on the console (vm boot --help for more)
+[positional-arguments]
 boot *ARGS: disk
-    @target/debug/vm boot {{ARGS}}
+    @target/debug/vm boot "$@"
 
 # Run every check and every test, unit and boot
 test: lint kernel (kernel "microvm") initrd probe root debian publish
@@ -49,13 +50,15 @@ bench: disk probe
     @cargo run --quiet -p fetch-tests --bin fetch-bench
 
 # Cut the power at every write of a changing boot partition (half an hour; --short: two minutes; --help for more)
+[positional-arguments]
 power-cut *ARGS: kernel initrd probe
-    @cargo run -q -p power-cut -- {{ARGS}}
+    @cargo run -q -p power-cut -- "$@"
 
 # Fuzz every parser of bytes from outside for so many seconds in all, with libFuzzer; what it found stays in build/fuzz
+[positional-arguments]
 fuzz SECONDS="300" *ARGS:
     RUSTFLAGS="{{counted}}" cargo build -q --profile fuzz --target {{TARGET}} --target-dir target/fuzz -p fuzz --bin fuzz-target
-    @cargo run -q -p fuzz --bin fuzz -- --program target/fuzz/{{TARGET}}/fuzz/fuzz-target {{SECONDS}} {{ARGS}}
+    @cargo run -q -p fuzz --bin fuzz -- --program target/fuzz/{{TARGET}}/fuzz/fuzz-target "$@"
 
 # Formatting and lints; warnings are errors
 lint:
@@ -75,12 +78,14 @@ kernel-again CONFIG="linode": (kernel CONFIG)
     @target/debug/kernel build-again {{CONFIG}}
 
 # Name the newest upstream kernels: stable, longterm (--releases URL for another list)
+[positional-arguments]
 kernel-latest *ARGS: tools
-    @target/debug/kernel latest {{ARGS}}
+    @target/debug/kernel latest "$@"
 
 # Move kernel-configs/ to another upstream version, all or nothing, and say what differs (--help for sums, keys and mirrors)
+[positional-arguments]
 kernel-update *ARGS: tools
-    @target/debug/kernel update {{ARGS}}
+    @target/debug/kernel update "$@"
 
 # Record what the present version is released with: each whole configuration, and the patches (after a fragment or a patch was changed)
 kernel-record: tools
@@ -138,12 +143,14 @@ assets FOLDER: kernel (kernel "microvm") initrd root cyclonedx publish
     {{tools_path}} target/debug/publish sbom --target {{TARGET}} --output {{quote(FOLDER / "sbom.cdx.json")}}
 
 # Publish this commit at GitHub: built twice and compared, signed, with sums and notes (--dry-run: all but the upload; --help for more)
+[positional-arguments]
 release *ARGS: cyclonedx publish
-    @{{tools_path}} target/debug/publish release {{ARGS}}
+    @{{tools_path}} target/debug/publish release "$@"
 
 # Fetch a published version, check signatures and sums, build its commit again and compare (--trust FILE: the key that signed it)
+[positional-arguments]
 verify *ARGS: cyclonedx publish
-    @{{tools_path}} target/debug/publish verify {{ARGS}}
+    @{{tools_path}} target/debug/publish verify "$@"
 
 # The publisher's program
 publish:

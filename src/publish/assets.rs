@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// What `./justw assets` makes, at least.
-const MADE: [&str; 10] = [
+pub const MADE: [&str; 10] = [
     "config-linode",
     "config-microvm",
     "dock0",

@@ -8,7 +8,7 @@ use dock0::measure::{Measured, Place};
 use dock0::recipe::Wanted;
 use dock0::signing::Signer;
 use init::trust::Key;
-use menagerie::{Artifact, Name, Version};
+use menagerie::{Artifact, Name, Timestamp, Version};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub const MANIFEST_SIGNATURE: &str = "release.json.minisig";
 /// What every other file is proved by.
 pub const SUMS: &str = "SHA256SUMS";
 /// Its signature, which is not in it.
-const SUMS_SIGNATURE: &str = "SHA256SUMS.minisig";
+pub const SUMS_SIGNATURE: &str = "SHA256SUMS.minisig";
 /// What is made beside what is built.
 pub const IS_NOT_BUILT: [&str; 4] = [MANIFEST, MANIFEST_SIGNATURE, SUMS, SUMS_SIGNATURE];
 /// What is new, which is the text of the release and no file of it.
@@ -45,6 +45,8 @@ pub struct Said {
     pub serial: u64,
     /// Its channel.
     pub channel: Name,
+    /// When it was made.
+    pub issued: Timestamp,
     /// How long it can be installed.
     pub lasts: Duration,
     /// Where its first artifact is.
@@ -68,35 +70,42 @@ pub struct Terms<'t> {
 impl Dist {
     /// Makes it of what was built, in place of what was there.
     pub fn make(folder: &Path, built: &Built, terms: &Terms<'_>, signer: &Signer) -> Result<()> {
-        let parent = folder.parent().context("dist has no parent")?;
-        let unfinished = tempfile::Builder::new().prefix("dist.").tempdir_in(parent);
-        let unfinished = unfinished.with_context(|| format!("making a directory in {}", parent.display()))?;
-        let place = |name: &str| unfinished.path().join(name);
-        for name in built.assets.keys() {
-            let from = built.folder.join(name);
-            fs::copy(&from, place(name)).with_context(|| format!("copying {}", from.display()))?;
-        }
-        let artifacts = INSTALLED.map(|(name, file)| installed(name, file, &place(file), terms));
-        let artifacts = artifacts.into_iter().collect::<Result<Vec<_>>>()?;
-        let text = manifest::compose(&terms.head, terms.serial, &artifacts)?;
-        manifest::write(&place(MANIFEST), &text, terms.serial, Some(signer))?;
-        let sums = assets::sums_text(&assets::read(unfinished.path())?)?;
-        let comment = format!("version:{}\tfile:{SUMS}\tserial:{}", terms.version, terms.serial);
-        write(&place(SUMS_SIGNATURE), &signer.sign(sums.as_bytes(), &comment)?)?;
-        write(&place(SUMS), &sums)?;
-        write(&place(NOTES), &terms.notes)?;
-        if folder.exists() {
-            fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-        }
-        fs::rename(unfinished.keep(), folder)
-            .with_context(|| format!("renaming what is finished to {}", folder.display()))
+        assemble(folder, built, &terms.notes, |unfinished| {
+            let artifacts = INSTALLED.map(|(name, file)| installed(name, file, &unfinished.join(file), terms));
+            let artifacts = artifacts.into_iter().collect::<Result<Vec<_>>>()?;
+            let text = manifest::compose(&terms.head, terms.serial, &artifacts)?;
+            manifest::write(&unfinished.join(MANIFEST), &text, terms.serial, Some(signer))?;
+            let sums = assets::sums_text(&assets::read(unfinished)?)?;
+            let comment = format!("version:{}\tfile:{SUMS}\tserial:{}", terms.version, terms.serial);
+            write(&unfinished.join(SUMS_SIGNATURE), signer.sign(sums.as_bytes(), &comment)?.as_bytes())?;
+            write(&unfinished.join(SUMS), sums.as_bytes())
+        })
     }
 
-    /// Reads it, and proves each file by what this key signed.
+    /// Makes it of what was built and of what was signed of the same build before.
+    pub fn gather(folder: &Path, built: &Built, notes: &str, signed: impl Fn(&str) -> Result<Vec<u8>>) -> Result<()> {
+        assemble(folder, built, notes, |unfinished| {
+            IS_NOT_BUILT.iter().try_for_each(|name| write(&unfinished.join(name), &signed(name)?))
+        })
+    }
+
+    /// Reads `dist/`, which has notes too.
+    pub fn read_own(folder: &Path, key: &Key) -> Result<Dist> {
+        let notes = folder.join(NOTES);
+        ensure!(notes.is_file(), "{} is missing", notes.display());
+        Dist::read_but(NOTES, folder, key)
+    }
+
+    /// Reads what was published.
     pub fn read(folder: &Path, key: &Key) -> Result<Dist> {
+        Dist::read_but("", folder, key)
+    }
+
+    /// Proves each file but one by what this key signed.
+    fn read_but(unsigned: &str, folder: &Path, key: &Key) -> Result<Dist> {
         let place = |name: &str| folder.join(name);
         let mut assets = assets::read(folder)?;
-        assets.remove(NOTES);
+        assets.remove(unsigned);
         let sums = text(crate::trust::read_signed(key, &place(SUMS))?)?;
         let sums = assets::parse_sums(&sums).with_context(|| place(SUMS).display().to_string())?;
         for (name, sum) in &sums {
@@ -122,7 +131,8 @@ impl Dist {
         }
         let url = first.with_context(|| format!("{MANIFEST} has no artifacts"))?;
         let lasts = Duration::from_secs(manifest.expires.unix().saturating_sub(manifest.issued.unix()));
-        let manifest = Said { serial: manifest.serial, channel: manifest.channel, lasts, url };
+        let Manifest { serial, channel, issued, .. } = manifest;
+        let manifest = Said { serial, channel, issued, lasts, url };
         Ok(Dist { folder: folder.into(), assets, manifest })
     }
 
@@ -144,6 +154,25 @@ impl Dist {
     }
 }
 
+/// A directory beside it becomes it once it is whole: what was built, the notes, and what `sign` adds.
+fn assemble(folder: &Path, built: &Built, notes: &str, sign: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let parent = folder.parent().context("dist has no parent")?;
+    let making = || format!("making a directory in {}", parent.display());
+    let temporary = || tempfile::Builder::new().prefix("dist.").tempdir_in(parent).with_context(making);
+    let (unfinished, old) = (temporary()?, temporary()?);
+    for name in built.assets.keys() {
+        let from = built.folder.join(name);
+        fs::copy(&from, unfinished.path().join(name)).with_context(|| format!("copying {}", from.display()))?;
+    }
+    sign(unfinished.path())?;
+    write(&unfinished.path().join(NOTES), notes.as_bytes())?;
+    let renaming = || format!("renaming what is finished to {}", folder.display());
+    if folder.exists() {
+        fs::rename(folder, old.path()).with_context(renaming)?;
+    }
+    fs::rename(unfinished.keep(), folder).with_context(renaming)
+}
+
 fn installed(name: &str, file: &str, path: &Path, terms: &Terms<'_>) -> Result<(Wanted, Measured)> {
     let name = name.parse().map_err(|why| anyhow!("the name {name:?} {why}"))?;
     let from = Place::Local(path.into());
@@ -156,6 +185,6 @@ fn text(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).context("reading it as text")
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
 }

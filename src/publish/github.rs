@@ -2,7 +2,7 @@
 
 use crate::assets::Assets;
 use crate::repository::Commit;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use dock0::tool::Tool;
 use menagerie::Version;
 use serde::Deserialize;
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 const GH: Tool = Tool { program: "gh", package: "gh" };
-/// What gh says of a commit that GitHub does not have, or that is no name of one.
-const NO_SUCH_COMMIT: [&str; 2] = ["HTTP 422", "HTTP 404"];
+/// What gh says of a thing that GitHub does not have, or that is no name of one.
+const MISSING: [&str; 2] = ["HTTP 422", "HTTP 404"];
 /// What an asset is that came whole.
 const UPLOADED: &str = "uploaded";
 
@@ -41,7 +41,8 @@ pub struct Asset {
     id: u64,
     /// Its name.
     pub name: String,
-    size: u64,
+    /// How many bytes it has.
+    pub size: u64,
     state: String,
 }
 
@@ -52,6 +53,8 @@ pub struct Look {
     pub draft: bool,
     /// As one that is not for everybody yet.
     pub prerelease: bool,
+    /// Not as the one that people get who name none.
+    pub not_latest: bool,
 }
 
 impl GitHub {
@@ -87,14 +90,9 @@ impl GitHub {
         struct Answer {
             sha: Commit,
         }
-        match GH.bytes(&mut api(&format!("/commits/{name}"))) {
-            Ok(answer) => {
-                let answer: Answer = serde_json::from_slice(&answer).context("reading what GitHub says of a commit")?;
-                Ok(Some(answer.sha))
-            }
-            Err(error) if NO_SUCH_COMMIT.iter().any(|code| error.to_string().contains(code)) => Ok(None),
-            Err(error) => Err(error.context("asking GitHub for the commit")),
-        }
+        let answer = ask_for(&format!("/commits/{name}")).context("asking GitHub for the commit")?;
+        let answer: Option<Answer> = answer.as_deref().map(serde_json::from_slice).transpose()?;
+        Ok(answer.map(|answer| answer.sha))
     }
 
     /// All releases, drafts too, the newest first.
@@ -106,26 +104,32 @@ impl GitHub {
         Ok(pages.context("reading GitHub's list of releases")?.concat())
     }
 
+    /// The version that people get who name none.
+    pub fn latest(&self) -> Result<Option<String>> {
+        let answer = ask_for("/releases/latest").context("asking GitHub for the latest release")?;
+        let release: Option<Release> = answer.as_deref().map(serde_json::from_slice).transpose()?;
+        Ok(release.map(|release| release.tag))
+    }
+
     /// A file's bytes, if there are no more than so many.
     pub fn read(&self, asset: &Asset, most: usize) -> Result<Vec<u8>> {
         let Asset { id, name, size, .. } = asset;
-        if *size > most as u64 {
-            bail!("{name} at GitHub has {size} bytes, at most {most} can be");
-        }
+        ensure!(*size <= most as u64, "{name} at GitHub has {size} bytes, at most {most} can be");
         let mut gh = api(&format!("/releases/assets/{id}"));
         GH.bytes(gh.args(["--header", "Accept: application/octet-stream"])).with_context(|| format!("fetching {name}"))
     }
 
-    /// Makes a release that nobody else sees.
-    pub fn create_draft(&self, version: &Version, commit: &Commit, notes: &Path) -> Result<()> {
+    /// Makes a release that nobody else sees. Publishing it tags the target, where there is one.
+    pub fn create_draft(&self, version: &Version, target: Option<&Commit>, notes: &Path) -> Result<()> {
         let mut gh = release("create", version);
-        gh.args(["--draft", "--title", version.as_str(), "--target", &commit.to_string(), "--notes-file"]).arg(notes);
-        GH.run(&mut gh).context("making the release at GitHub").map(drop)
+        gh.args(["--draft", "--title", version.as_str(), "--notes-file"]).arg(notes);
+        GH.run(aim(&mut gh, target)).context("making the release at GitHub").map(drop)
     }
 
-    /// Uploads a file; one of that name is replaced.
-    pub fn upload(&self, version: &Version, file: &Path) -> Result<()> {
-        GH.run(release("upload", version).arg(file).arg("--clobber")).map(drop)
+    /// Uploads a file of this directory; one of that name is replaced.
+    pub fn upload(&self, version: &Version, directory: &Path, file: &str) -> Result<()> {
+        // gh takes what follows a # in a path for a label.
+        GH.run(release("upload", version).args([file, "--clobber"]).current_dir(directory)).map(drop)
     }
 
     /// Removes a file.
@@ -144,12 +148,18 @@ impl GitHub {
         GH.run(release("edit", version).arg("--draft=true")).context("hiding the release").map(drop)
     }
 
-    /// Shows a release, with these notes.
-    pub fn show(&self, version: &Version, commit: &Commit, notes: &Path, look: Look) -> Result<()> {
-        let Look { draft, prerelease } = look;
+    /// Gives it other notes.
+    pub fn note(&self, version: &Version, notes: &Path) -> Result<()> {
+        GH.run(release("edit", version).arg("--notes-file").arg(notes)).context("writing the notes").map(drop)
+    }
+
+    /// Shows a release.
+    pub fn show(&self, version: &Version, target: Option<&Commit>, look: Look) -> Result<()> {
+        let Look { draft, prerelease, not_latest } = look;
         let mut gh = release("edit", version);
-        gh.args([&format!("--draft={draft}"), &format!("--prerelease={prerelease}"), "--target", &commit.to_string()]);
-        GH.run(gh.arg("--notes-file").arg(notes)).context("showing the release").map(drop)
+        gh.args([format!("--draft={draft}"), format!("--prerelease={prerelease}")]);
+        gh.args(not_latest.then_some("--latest=false"));
+        GH.run(aim(&mut gh, target)).context("showing the release").map(drop)
     }
 }
 
@@ -175,15 +185,47 @@ fn api(path: &str) -> Command {
     gh
 }
 
+/// What the API has there, if there is something.
+fn ask_for(path: &str) -> Result<Option<Vec<u8>>> {
+    match GH.bytes(&mut api(path)) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if MISSING.iter().any(|code| error.to_string().contains(code)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which commit publishing shall tag. Where there is a tag, GitHub may refuse to hear of another target.
+fn aim<'g>(gh: &'g mut Command, target: Option<&Commit>) -> &'g mut Command {
+    gh.args(target.map(|commit| format!("--target={commit}")))
+}
+
 fn release(verb: &str, version: &Version) -> Command {
     let mut gh = command();
     gh.args(["release", verb, version.as_str()]);
     gh
 }
 
-/// gh without what it does for people at terminals.
+/// gh without what it does for people at terminals, and without the key, which is none of its business.
 fn command() -> Command {
     let mut gh = GH.command();
+    gh.env_remove(crate::trust::KEY).env_remove(dock0::signing::PASSWORD);
     gh.env("GH_PROMPT_DISABLED", "1").env("GH_NO_UPDATE_NOTIFIER", "1").env("NO_COLOR", "1");
     gh
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assets::Sum;
+
+    #[test]
+    fn what_did_not_come_whole_is_lacking() {
+        let asset = |name: &str, size: u64, state: &str| serde_json::json!({"id": 1, "name": name, "size": size, "state": state});
+        let assets = [asset("whole", 5, UPLOADED), asset("short", 4, UPLOADED), asset("broken", 5, "starter")];
+        let release = serde_json::json!({"tag_name": "1", "draft": true, "assets": assets});
+        let release: Release = serde_json::from_value(release).unwrap();
+        let wanted = ["whole", "short", "broken", "missing"];
+        let wanted = wanted.map(|name| (name.to_owned(), Sum { bytes: 5, sha256: String::new() }));
+        assert_eq!(release.lacks(&wanted.into()), ["broken", "missing", "short"]);
+    }
 }

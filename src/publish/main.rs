@@ -7,10 +7,12 @@
 mod assets;
 mod dist;
 mod github;
+mod plan;
 mod release;
 mod repository;
 mod sbom;
 mod serial;
+mod standing;
 mod trust;
 mod twice;
 mod upload;

@@ -1,8 +1,10 @@
 //! The git repository that is released: whether it is clean, what its commits and tags are, and copies of a commit.
 
+use crate::assets::INSTALLED;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use dock0::tool::Tool;
-use menagerie::Version;
+use menagerie::layout::check_link;
+use menagerie::{Artifact, Layout, Version};
 use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,12 @@ impl Repository {
         let can_be = git.status().context("starting git")?.success();
         // An option of git and gh would begin with a dash.
         ensure!(can_be && !text.starts_with('-'), "the version {text:?} cannot be a tag of git");
+        for (name, _) in INSTALLED {
+            let name = name.parse().map_err(|why| anyhow!("the name {name:?} {why}"))?;
+            let artifact = Artifact { name, version: version.clone() };
+            check_link(&Layout::default(), &artifact)
+                .map_err(|_| anyhow!("the version {text:?} is too long for a link to it"))?;
+        }
         Ok(version)
     }
 
@@ -93,11 +101,12 @@ impl Repository {
         let since = (output.status.success() && !tag.is_empty()).then_some(tag);
         let range = since.as_ref().map_or(commit.0.clone(), |tag| format!("refs/tags/{tag}..{commit}"));
         let log = GIT.run(self.git().args(["log", "--no-merges", "--format=* %s (%h)", &range, "--"]))?;
-        Ok(Changes { since, log: shorten(log) })
+        Ok(Changes { since, log: harmless(&shorten(log)) })
     }
 
     fn git(&self) -> Command {
         let mut git = GIT.command();
+        git.env_remove(crate::trust::KEY).env_remove(dock0::signing::PASSWORD);
         git.arg("-C").arg(&self.root);
         git
     }
@@ -112,6 +121,11 @@ fn shorten(mut log: String) -> String {
         log.push_str(&format!("* and {more} more\n"));
     }
     log
+}
+
+/// Titles as they are: no comment or tag of HTML begins in one, and nobody is called by one.
+fn harmless(log: &str) -> String {
+    log.replace('&', "&amp;").replace('<', "&lt;").replace('@', "@\u{2060}")
 }
 
 /// What is new in a release.
@@ -145,6 +159,7 @@ mod tests {
         let line = format!("* {}\n", "\u{e9}".repeat(48)); // 99 bytes
         assert_eq!(shorten(line.repeat(1010)), line.repeat(1010));
         assert_eq!(shorten(line.repeat(1100)), format!("{}* and 90 more\n", line.repeat(1010)));
+        assert_eq!(harmless("* <!-- @all & co"), "* &lt;!-- @\u{2060}all &amp; co");
         assert_eq!(shorten("x".repeat(MAX_LOG + 1)), "* and 0 more\n");
     }
 }

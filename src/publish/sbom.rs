@@ -107,6 +107,7 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The bill while it grows.
+#[derive(Default)]
 struct Bill {
     commit: String,
     time: Value,
@@ -127,9 +128,12 @@ impl Bill {
             ]))
         };
         let (commit, time) = (show("--format=%H")?, show("--format=%cd")?);
-        let (commit, time) = (commit.trim_end().to_owned(), time.trim_end().into());
-        let tools = Value::Null;
-        Ok(Bill { commit, time, tools, components: Map::new(), dependencies: Map::new(), parts: vec![] })
+        Ok(Bill::of(commit.trim_end(), time.trim_end()))
+    }
+
+    /// With nothing in it yet.
+    fn of(commit: &str, time: &str) -> Bill {
+        Bill { commit: commit.into(), time: time.into(), tools: Value::Null, ..Bill::default() }
     }
 
     /// A program with its crates; what two programs share is there once.
@@ -165,7 +169,7 @@ impl Bill {
 
     fn add_package(&mut self, name: &str) -> Result<()> {
         let version = package_version(name)?;
-        let purl = format!("pkg:deb/debian/{name}@{version}");
+        let purl = format!("pkg:deb/debian/{name}@{}", escaped(&version));
         self.add_part(json!({"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}))
     }
 
@@ -178,7 +182,7 @@ impl Bill {
     }
 
     fn finish(mut self) -> Result<Value> {
-        let whole = "dock0";
+        let whole = "the-release";
         self.dependencies.insert(whole.into(), json!({"ref": whole, "dependsOn": self.parts}));
         let properties = BUILT_WITH.map(|tool| Ok(built_with(tool.program, first_line(tool)?)));
         let mut properties = properties.into_iter().collect::<Result<Vec<Value>>>()?;
@@ -188,11 +192,16 @@ impl Bill {
             "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
             "metadata": {
                 "timestamp": self.time, "tools": self.tools, "properties": properties,
-                "component": {"type": "operating-system", "bom-ref": whole, "name": whole, "version": self.commit},
+                "component": {"type": "operating-system", "bom-ref": whole, "name": "dock0", "version": self.commit},
             },
             "components": values(self.components), "dependencies": values(self.dependencies),
         }))
     }
+}
+
+/// A version as a package URL has it.
+fn escaped(version: &str) -> String {
+    version.replace('%', "%25").replace('+', "%2B").replace(':', "%3A")
 }
 
 fn reference(component: &Value) -> Result<String> {
@@ -215,5 +224,58 @@ fn first_line(tool: Tool) -> Result<String> {
     match text.lines().next() {
         Some(line) => Ok(line.to_owned()),
         None => bail!("{} --version says nothing", tool.program),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_programs_share_is_there_once() {
+        let component = |name: &str| json!({"bom-ref": name, "name": name});
+        let program = |name: &str, crates: &[&str]| Unmerged {
+            metadata: Metadata { component: component(name), tools: json!([{"name": "cargo-cyclonedx"}]) },
+            components: crates.iter().copied().map(component).collect(),
+            dependencies: vec![json!({"ref": name, "dependsOn": crates})],
+        };
+        let mut bill = Bill::of("c0ffee", "2026-11-26T10:00:00Z");
+        bill.add_program(program("init", &["nix", "sha2"])).unwrap();
+        bill.add_program(program("dock0", &["sha2", "tar"])).unwrap();
+        let bill = bill.finish().unwrap();
+        let names = |of: &str, field: &str| -> Vec<String> {
+            bill[of].as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names("components", "bom-ref"), ["dock0", "init", "nix", "sha2", "tar"]);
+        assert_eq!(names("dependencies", "ref"), ["dock0", "init", "the-release"]);
+        assert_eq!(bill["dependencies"][2]["dependsOn"], json!(["init", "dock0"]));
+        assert_eq!(bill["metadata"]["component"]["version"], "c0ffee");
+        assert_eq!(bill["metadata"]["tools"][0]["name"], "cargo-cyclonedx");
+        let built_with = bill["metadata"]["properties"].as_array().unwrap();
+        assert!(built_with[0]["value"].as_str().unwrap().starts_with("rustc "), "{built_with:?}");
+        let mut bill = Bill::default();
+        let nameless = Unmerged { components: vec![json!({})], ..program("init", &[]) };
+        assert_eq!(bill.add_program(nameless).unwrap_err().to_string(), "a component has no bom-ref");
+    }
+
+    #[test]
+    fn kernel_and_packages_are_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = place.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        put("build/kernel/linode/stamp.toml", "key = \"1\"\nversion = \"6.12.1\"\n");
+        put("patches/series", "# why\na.patch\n\nb.patch\n");
+        let mut bill = Bill::default();
+        bill.add_kernel(place.path()).unwrap();
+        let kernel = &bill.components["pkg:generic/linux@6.12.1"];
+        assert_eq!(kernel["pedigree"]["patches"][1]["diff"]["url"], "patches/b.patch");
+        bill.add_package("dpkg").unwrap();
+        assert!(bill.parts[1].starts_with("pkg:deb/debian/dpkg@1."), "{:?}", bill.parts);
+        assert_eq!(escaped("1:2.0+b1"), "1%3A2.0%2Bb1");
+        put("build/kernel/linode/stamp.toml", "key = \"1\"\n");
+        assert!(bill.add_kernel(place.path()).unwrap_err().to_string().ends_with("stamp.toml has no version"));
     }
 }

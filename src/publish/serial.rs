@@ -5,10 +5,8 @@ use crate::github::{GitHub, Release};
 use anyhow::{Context, Result, anyhow, bail};
 use init::trust::{self, Key};
 use menagerie::Name;
+use std::path::Path;
 use wire::manifest::Manifest;
-
-/// How many releases are asked for their serials: the newest.
-const ASKED: usize = 20;
 
 /// The highest serial there is, and the release that has it.
 #[derive(Debug)]
@@ -18,8 +16,8 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// The highest serial that this key has signed for this channel, of the newest releases. Another key's are counted for
-    /// themselves, and what nobody signed counts for nothing.
+    /// The highest serial that this key has signed for this channel. Another key's are counted for themselves, and what nobody
+    /// signed, or no machine reads, counts for nothing.
     pub fn of<'r>(
         github: &GitHub,
         key: &Key,
@@ -27,9 +25,12 @@ impl Newest {
         releases: impl Iterator<Item = &'r Release>,
     ) -> Result<Newest> {
         let mut newest = Newest { serial: 0, tag: String::new() };
-        for release in releases.take(ASKED) {
+        for release in releases {
             let (manifest, minisig) = (release.asset(MANIFEST), release.asset(MANIFEST_SIGNATURE));
             let (Some(manifest), Some(minisig)) = (manifest, minisig) else { continue };
+            if manifest.size > wire::manifest::MAX_BYTES as u64 || minisig.size > wire::minisig::MAX_BYTES as u64 {
+                continue;
+            }
             let bytes = github.read(manifest, wire::manifest::MAX_BYTES)?;
             let minisig = github.read(minisig, wire::minisig::MAX_BYTES)?;
             if trust::signer(std::slice::from_ref(key), &bytes, &minisig).is_err() {
@@ -42,6 +43,11 @@ impl Newest {
             }
         }
         Ok(newest)
+    }
+
+    /// The same with one that is here.
+    pub fn or(self, serial: u64, place: &Path) -> Newest {
+        if serial > self.serial { Newest { serial, tag: place.display().to_string() } } else { self }
     }
 
     /// The serial that is asked for, if it grows, or else the one that follows.

@@ -74,6 +74,42 @@ impl Place {
         command
     }
 
+    /// What gh prints, which must succeed.
+    pub fn gh(&self, words: &str) -> String {
+        done(self.checkout.command("gh".as_ref(), &self.hub).args(words.split(' ')))
+    }
+
+    /// What is in `dist/`, as if it had been made in 2020.
+    pub fn age_dist(&self) {
+        self.sign_again(|manifest| {
+            manifest["issued"] = "2020-01-01T00:00:00Z".into();
+            manifest["expires"] = "2020-03-31T00:00:00Z".into();
+        });
+    }
+
+    /// Changes the manifest in `dist/`, as whoever has the key can.
+    pub fn sign_again(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let mut manifest: serde_json::Value = serde_json::from_slice(&self.dist("release.json")).unwrap();
+        change(&mut manifest);
+        let signer = signing::Signer::read(&self.path("manifest.key")).unwrap();
+        let dist = |name: &str| self.checkout.path("dist").join(name);
+        let write = |name: &str, text: &str| {
+            fs::write(dist(name), text).unwrap();
+            fs::write(dist(&format!("{name}.minisig")), signer.sign(text.as_bytes(), name).unwrap()).unwrap();
+        };
+        write("release.json", &manifest.to_string());
+        let mut sums = Command::new("sh");
+        let files = "sha256sum $(ls | grep -v -e SHA256SUMS -e NOTES.md)";
+        write("SHA256SUMS", &done(sums.args(["-c", files]).current_dir(self.checkout.path("dist"))));
+    }
+
+    /// Uploads what is signed in `dist/`, in place of what is there.
+    pub fn upload_signed(&self, tag: &str) {
+        for name in ["SHA256SUMS", "SHA256SUMS.minisig", "release.json", "release.json.minisig"] {
+            self.gh(&format!("release upload {tag} --clobber {}", self.checkout.path("dist").join(name).display()));
+        }
+    }
+
     /// The release of this tag at the hub.
     pub fn at_hub(&self, tag: &str) -> Release {
         self.hub.releases().into_iter().find(|release| release.tag == tag).unwrap()

@@ -79,13 +79,14 @@ fn what_nobody_signed_is_refused() {
 #[test]
 fn files_more_and_less_are_refused() {
     let place = published();
-    let gh = |words: &[&str]| done(place.checkout.command("gh".as_ref(), &place.hub).args(words));
-    let stranger = place.path("stranger");
-    fs::write(&stranger, "hello").unwrap();
-    gh(&["release", "upload", "1.0", stranger.to_str().unwrap()]);
-    assert!(refusal(&mut place.verify("1.0")).ends_with("publish: stranger is not in SHA256SUMS: nobody signed it\n"));
-    gh(&["release", "delete-asset", "1.0", "stranger", "--yes"]);
-    gh(&["release", "delete-asset", "1.0", "menagerie", "--yes"]);
+    for name in ["stranger", "NOTES.md"] {
+        fs::write(place.path(name), "hello").unwrap();
+        place.gh(&format!("release upload 1.0 {}", place.path(name).display()));
+        let want = format!("publish: {name} is not in SHA256SUMS: nobody signed it\n");
+        assert!(refusal(&mut place.verify("1.0")).ends_with(&want));
+        place.gh(&format!("release delete-asset 1.0 {name} --yes"));
+    }
+    place.gh("release delete-asset 1.0 menagerie --yes");
     assert!(refusal(&mut place.verify("1.0")).ends_with("publish: menagerie is missing, SHA256SUMS has it\n"));
 }
 
@@ -101,6 +102,23 @@ fn the_files_of_another_release_are_refused() {
     }
     let sentence = refusal(&mut place.verify("1.1"));
     assert!(sentence.contains("publish: release.json is of another release: its kernel is at "), "{sentence}");
+}
+
+/// Whoever has the key makes a mistake: machines would refuse what they fetch.
+#[test]
+fn a_manifest_of_other_files_is_refused() {
+    let place = published();
+    let url = |file: &str| format!("{}/acme/dock0/releases/download/1.0/{file}", place.hub.public("127.0.0.1"));
+    let kernel = |field: &'static str, value: serde_json::Value| {
+        place.sign_again(|manifest| manifest["artifacts"][0][field] = value);
+        place.upload_signed("1.0");
+        refusal(&mut place.verify("1.0 --no-rebuild"))
+    };
+    let sentence = kernel("sha256", "0".repeat(64).into());
+    assert!(sentence.contains("release.json: kernel 1.0 is not what vmlinuz-linode is: "), "{sentence}");
+    let sentence = kernel("urls", [url("nothing")].as_slice().into());
+    let want = format!("release.json: kernel 1.0 is at {}, and there is no file nothing\n", url("nothing"));
+    assert!(sentence.ends_with(&want), "{sentence}");
 }
 
 #[test]

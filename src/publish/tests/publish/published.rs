@@ -45,14 +45,23 @@ fn the_first_release_and_the_next() {
 
     place.checkout.git(&["tag", "1.0"]).unwrap();
     place.commit("something", "Something");
+    let git = |words: &str| place.checkout.git(&words.split(' ').collect::<Vec<_>>()).unwrap();
+    git("checkout --quiet -b side 1.0");
+    place.checkout.commit("side", "", "Side").unwrap();
+    git("checkout --quiet main");
+    git("merge --quiet --no-ff --no-edit side");
     place.commit("more", "More");
+    git("tag 1.1");
     let said = done(&mut place.release("1.1 --prerelease --channel beta --expires 10"));
     assert_eq!(said, format!("1.1 is published: {FILES} files, serial 1, {page}/tag/1.1\n"));
     let release = place.at_hub("1.1");
     assert!(release.prerelease && release.notes.starts_with("Changes since 1.0:\n\n* More ("), "{}", release.notes);
-    assert!(release.notes.contains(")\n* Something (") && !release.notes.contains("The first"), "{}", release.notes);
+    for (title, is_there) in [("* Something (", true), ("* Side (", true), ("* Merge ", false), ("The first", false)] {
+        assert_eq!(release.notes.contains(title), is_there, "{}", release.notes);
+    }
     let said = done(&mut place.release("1.2"));
     assert!(said.contains("serial 2"), "the channel stable goes on: {said}");
+    assert!(place.at_hub("1.2").notes.starts_with("Changes since 1.1:\n\n\nBuilt"), "{}", place.at_hub("1.2").notes);
     place.assert_uploaded("1.2");
     assert_eq!(place.builds(), 4, "1.1 and 1.2 are the same commit");
 }
@@ -100,6 +109,33 @@ fn what_is_published_is_replaced_when_asked() {
     let after = place.at_hub("1.0");
     assert_eq!((after.id, after.draft), (before.id, false));
     assert_ne!(after.assets["SHA256SUMS"].bytes, before.assets["SHA256SUMS"].bytes);
+}
+
+/// The tag is the commit that was built, not the newest of the branch; and an old version that is replaced is not the latest.
+#[test]
+fn what_is_tagged_and_what_is_the_latest() {
+    let place = Place::new();
+    place.hub.push(&"1".repeat(40));
+    done(&mut place.release("1.0"));
+    assert_eq!(place.hub.tag("1.0"), Some(place.checkout.head().unwrap()));
+    done(&mut place.release("1.1"));
+    let latest = || place.hub.releases().into_iter().max_by_key(|release| release.rank).unwrap().tag;
+    assert_eq!(latest(), "1.1");
+    assert!(done(&mut place.release("1.0 --clobber")).contains("serial 3"));
+    assert_eq!(latest(), "1.1");
+    assert!(done(&mut place.release("1.1 --clobber")).contains("serial 4"));
+    assert_eq!(latest(), "1.1");
+}
+
+/// Where the build's programs shall find neither key nor token, it is a step of its own.
+#[test]
+fn building_alone_asks_nobody() {
+    let place = Place::new();
+    let said = done(&mut place.command("release 1.0 --build-only"));
+    assert_eq!(said, format!("{}: two builds have the same 10 files\n", &place.checkout.head().unwrap()[..12]));
+    assert!(place.hub.asked().is_empty() && !place.checkout.path("dist").exists());
+    done(&mut place.release("1.0"));
+    assert_eq!(place.builds(), 2);
 }
 
 /// The key may be in the environment alone, as where a secret store puts it.

@@ -105,6 +105,14 @@ fn words_that_cannot_be() {
         ("1.0 --expires 0", "publish: --expires 0: must be 1 to 3650 days\n"),
         ("1.0 --expires 3651", "publish: --expires 3651: must be 1 to 3650 days\n"),
         ("1.0 --channel ../x", "publish: the channel \"../x\" begins with a dot\n"),
+        (
+            "1.0 --channel beta",
+            "publish: --channel beta without --prerelease: everybody's latest release would be of it\n",
+        ),
+        (
+            "1.0-and-so-on-and-so-on-and-so-on-and-so-on",
+            "publish: the version \"1.0-and-so-on-and-so-on-and-so-on-and-so-on\" is too long for a link to it\n",
+        ),
         ("1.0 --serial 0", "publish: the serial 0 does not grow: the first is 1\n"),
     ] {
         assert_eq!(refused(&place, &mut place.release(words)), why);
@@ -119,10 +127,19 @@ fn a_serial_that_does_not_grow() {
     let sentence = refused(&place, &mut place.release("1.1 --serial 7"));
     assert_eq!(sentence, "publish: the serial 7 does not grow: 1.0 has 7\n");
     assert!(done(&mut place.release("1.1 --dry-run")).contains("serial 8"));
-    assert!(done(&mut place.release("1.1 --dry-run --channel beta --serial 3")).contains("serial 3"));
+    assert!(done(&mut place.release("1.1 --dry-run --prerelease --channel beta --serial 3")).contains("serial 3"));
     let other = tempfile::tempdir().unwrap();
     dock0::signing::generate(other.path(), dock0::signing::Protection::None).unwrap();
     let key = std::fs::read_to_string(other.path().join("manifest.key")).unwrap();
     let said = done(place.command("release 1.1 --dry-run").env("DOCK0_MINISIGN_KEY", key));
     assert!(said.contains("serial 1"), "another key begins afresh: {said}");
+    // What somebody else calls a manifest is none.
+    for (tag, text) in [("big", "x".repeat(70_000)), ("small", "{}".into())] {
+        let at = |name: &str| place.path(name);
+        fs::write(at("release.json"), text).unwrap();
+        fs::write(at("release.json.minisig"), "x").unwrap();
+        let paths = [at("release.json"), at("release.json.minisig")].map(|path| path.display().to_string());
+        place.gh(&format!("release create {tag} --notes x {}", paths.join(" ")));
+    }
+    assert!(done(&mut place.release("1.1 --dry-run")).contains("serial 8"));
 }
