@@ -58,7 +58,7 @@ pub fn read_all(folder: &Path, names: &[String]) -> Result<Vec<Asked>> {
 }
 
 /// Parses one fragment: options, options that are off, comments and empty lines, nothing else.
-fn parse(fragment: &str, text: &str) -> Result<Vec<Asked>> {
+pub fn parse(fragment: &str, text: &str) -> Result<Vec<Asked>> {
     let mut asked = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let place = || format!("kernel-configs/{fragment}.config, line {}: {line:?}", index + 1);

@@ -19,7 +19,7 @@ pub const PATCH: &str = "--- a/README\n+++ b/README\n@@ -1,3 +1,3 @@\n one\n-two
 pub struct Kernel {
     /// `VERSION`, `PATCHLEVEL`, `SUBLEVEL`.
     pub version: [u32; 3],
-    /// A line for each option: its name, and what it is unasked.
+    /// A line for each option: its name, what it is unasked, and another one without which it is not there, if any.
     pub known: &'static str,
     /// The file that the patch changes.
     pub readme: &'static str,
@@ -46,10 +46,11 @@ impl Kernel {
              \t@cp Makefile $(O)/System.map\n"
         );
         // As Kconfig does it: of two lines the later, what is unknown is dropped in silence, what is not asked is the default.
-        let resolve = "awk 'NR == FNR { names[++n] = $1; values[$1] = $2; next }\n\
+        let resolve = "awk 'NR == FNR { names[++n] = $1; values[$1] = $2; needs[$1] = $3; next }\n\
              /^CONFIG_/ { split($0, pair, \"=\"); if (pair[1] in values) values[pair[1]] = pair[2] }\n\
              /^# CONFIG_.* is not set$/ { if ($2 in values) values[$2] = \"n\" }\n\
-             END { for (i = 1; i <= n; i++) if (values[names[i]] == \"n\") print \"# \" names[i] \" is not set\"\n\
+             END { for (i = 1; i <= n; i++) if (needs[names[i]] && values[needs[names[i]]] == \"n\") continue\n\
+                 else if (values[names[i]] == \"n\") print \"# \" names[i] \" is not set\"\n\
                  else print names[i] \"=\" values[names[i]] }' known \"$1\" >\"$1.new\" && mv \"$1.new\" \"$1\"\n";
         let menu = format!(
             "words=$(cat {}) && [ \"$words\" != fail ] || exit 1\n\
@@ -81,9 +82,14 @@ pub struct Lab {
 impl Lab {
     /// A new one.
     pub fn new() -> Self {
+        Self::knowing(KNOWN)
+    }
+
+    /// The same with a Linux that knows these options.
+    pub fn knowing(known: &'static str) -> Self {
         let lab = Self { place: tempfile::tempdir().unwrap(), server: Server::start() };
         let tarball = lab.root().join("linux.tar.xz");
-        Kernel::new([6, 12, 117], KNOWN).pack(&lab.menu(), &tarball);
+        Kernel::new([6, 12, 117], known).pack(&lab.menu(), &tarball);
         let none = "0".repeat(64);
         let toml = format!(
             "# Why.\ntimestamp = \"Monday\"\nsource = \"distribution\"\n\n# Theirs.\n[distribution]\npackage = \"p\"\n\

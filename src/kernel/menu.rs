@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::Recipe;
 use crate::compare::{Kind, compare};
+use crate::fragment::{self, Asked, Value};
 use crate::make::{self, Log};
 use crate::places::Places;
 use crate::{kconfig, tools, tree};
@@ -27,20 +28,37 @@ pub fn show(root: &Path, config: &str) -> Result<String> {
     let path = tree.dot_config(&objects);
     let after = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let head = format!("# Changed in {config} {}; it belongs in the fragment of its reason.", tree.version()?);
-    Ok(match write_fragment(&before, &after)? {
-        lines if lines.is_empty() => format!("# Nothing was changed in {config}.\n"),
-        lines => format!("{head}\n{lines}"),
-    })
+    let lines = write_fragment(&before, &after)?;
+    if lines.is_empty() {
+        return Ok(format!("# Nothing was changed in {config}.\n"));
+    }
+    let asked = replace(recipe.asked, fragment::parse("the menu's", &lines)?);
+    let merged = kconfig::merge(&tree, &objects, &asked, &mut log)?;
+    Ok(format!("{head}\n{lines}{}", turn_off(&merged, &after)?))
 }
 
-/// The lines that make the later configuration of the earlier one. What went with something else goes with it again, and an
-/// option that came up and is off is off by itself.
+/// What is asked for with the menu's changes in it.
+fn replace(mut asked: Vec<Asked>, changes: Vec<Asked>) -> Vec<Asked> {
+    asked.retain(|one| changes.iter().all(|change| change.option != one.option));
+    asked.extend(changes);
+    asked
+}
+
+/// The lines for what comes up on, with something else, and was turned off in the menu.
+fn turn_off(merged: &str, after: &str) -> Result<String> {
+    let lines = compare(merged, after)?.into_iter().filter_map(|one| match one.kind {
+        Kind::Changed(_, Value::Off) => Some(Value::Off.line_for(&one.option) + "\n"),
+        Kind::Changed(..) | Kind::Appeared(_) | Kind::Vanished(_) => None,
+    });
+    Ok(lines.collect())
+}
+
+/// The lines that make the later configuration of the earlier one. What went with something else goes with it again, and most
+/// options that came up and are off are off by themselves.
 fn write_fragment(before: &str, after: &str) -> Result<String> {
     let lines = compare(before, after)?.into_iter().filter_map(|one| match one.kind {
-        Kind::Changed(_, value) | Kind::Appeared(value @ crate::fragment::Value::Is(_)) => {
-            Some(value.line_for(&one.option) + "\n")
-        }
-        Kind::Appeared(crate::fragment::Value::Off) | Kind::Vanished(_) => None,
+        Kind::Changed(_, value) | Kind::Appeared(value @ Value::Is(_)) => Some(value.line_for(&one.option) + "\n"),
+        Kind::Appeared(Value::Off) | Kind::Vanished(_) => None,
     });
     Ok(lines.collect())
 }
@@ -52,7 +70,8 @@ mod tests {
 
     #[test]
     fn what_was_changed_comes_out_as_a_fragment() {
-        let lab = Lab::new();
+        let known = "CONFIG_DISK n\nCONFIG_CPUS 8\nCONFIG_NET n\nCONFIG_NET_PROTOCOL y CONFIG_NET\n";
+        let lab = Lab::knowing(known);
         // The made-up kernel's menu does what this file says.
         let rows = [
             ("", "# Nothing was changed in linode.\n"),
@@ -62,6 +81,18 @@ mod tests {
                  CONFIG_CPUS=16\n# CONFIG_DISK is not set\n",
             ),
         ];
+        // What comes with another one, on, is in the fragment only if it was turned off.
+        let rows = rows.into_iter().chain([
+            (
+                "CONFIG_NET=y CONFIG_NET_PROTOCOL=y",
+                "# Changed in linode 6.12.117; it belongs in the fragment of its reason.\nCONFIG_NET=y\nCONFIG_NET_PROTOCOL=y\n",
+            ),
+            (
+                "CONFIG_NET=y CONFIG_NET_PROTOCOL=n",
+                "# Changed in linode 6.12.117; it belongs in the fragment of its reason.\n\
+                 CONFIG_NET=y\n# CONFIG_NET_PROTOCOL is not set\n",
+            ),
+        ]);
         for (choices, wanted) in rows {
             lab.choose_in_menu(choices);
             assert_eq!(show(lab.root(), "linode").unwrap(), wanted);

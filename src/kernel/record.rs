@@ -1,5 +1,7 @@
 //! Files that are changed together or not at all, and `kernel.toml` with other values and the same comments.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -63,7 +65,9 @@ fn remove(path: &Path) -> Result<()> {
 fn write(path: &Path, content: &[u8]) -> Result<()> {
     create_folder(path.parent().context("a file needs a folder")?)?;
     let part = path.with_extension("part");
-    let written = std::fs::write(&part, content).with_context(|| format!("writing {}", part.display()));
+    // Under its name it is whole, after a power cut too.
+    let written = File::create(&part).and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+    let written = written.with_context(|| format!("writing {}", part.display()));
     let renaming = || format!("renaming {} to {}", part.display(), path.display());
     written.and_then(|()| std::fs::rename(&part, path).with_context(renaming)).inspect_err(|_| {
         // Left behind, it would be a stranger's file in the repository: git shows it.
