@@ -7,7 +7,7 @@ use boot_tests::boot::DEADLINE;
 use boot_tests::{Boot, Partition, built};
 use dock0::output::Existing;
 use dock0::root::Recipe;
-use dock0::tool::{SKOPEO, Tool, UMOCI};
+use dock0::tool::{SHELL, SKOPEO, Tool, UMOCI};
 use qemu::{Forward, Network};
 use std::fs;
 use std::net::TcpListener;
@@ -75,6 +75,23 @@ fn a_debian_boots_to_a_login_over_ssh() -> Result<()> {
 fn the_tiny_root_boots_to_a_login_over_ssh() -> Result<()> {
     let said = over_ssh(&built("build/vm_root.erofs"), "hostname; menagerie status")?;
     ensure!(said.starts_with("web1\n") && said.contains("running        release 0, "), "{said}");
+    Ok(())
+}
+
+/// Wherever it is built, and whenever.
+#[test]
+fn a_root_built_elsewhere_has_the_same_bytes() -> Result<()> {
+    let place = tempfile::Builder::new().prefix("a-much-longer-name-of-a-directory").tempdir()?;
+    let at = |name: &str| place.path().join(name);
+    let copied = |from: &str, to: &str| {
+        let mut cp = SHELL.command();
+        SHELL.run(cp.args(["-c", "mkdir -p \"$2\" && cp -r \"$1\" \"$2\"", "sh"]).arg(built(from)).arg(at(to)))
+    };
+    copied("examples/vm_root/tiny", "examples/vm_root")?;
+    copied("build/init", "build")?;
+    let recipe = Recipe::read(&at("examples/vm_root/tiny/config.yaml"))?;
+    recipe.build(&at("root.erofs"), Existing::Refuse)?;
+    ensure!(fs::read(at("root.erofs"))? == fs::read(built("build/vm_root.erofs"))?, "the bytes differ");
     Ok(())
 }
 
