@@ -1,10 +1,10 @@
 //! The API: which request asks for what. Everything here has the token.
 
 use crate::documents::{Site, refusal, sha256};
-use crate::http::{Answer, Request};
 use crate::release::{Asset, State};
 use crate::repository::{Latest, Refusal, Repository, Wish};
 use crate::{graphql, page};
+use plain_http::{Answer, Request};
 use serde_json::Value;
 use std::sync::Arc;
 

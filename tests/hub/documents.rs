@@ -1,8 +1,8 @@
 //! The documents of GitHub's REST API, as far as a publisher reads them: <https://docs.github.com/rest/releases>.
 
-use crate::http::Answer;
 use crate::release::{Asset, Release, State};
 use crate::repository::{BRANCH, Refusal};
+use plain_http::Answer;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -1,8 +1,8 @@
 //! What goes wrong, because a test wants it to.
 
 use crate::documents::{refusal, sha256};
-use crate::http::{Answer, Request};
 use crate::release::{Asset, Release};
+use plain_http::{Answer, Request};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

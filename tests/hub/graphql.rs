@@ -2,8 +2,8 @@
 //! tag is there.
 
 use crate::documents::{Site, refusal};
-use crate::http::Answer;
 use crate::repository::Repository;
+use plain_http::Answer;
 use serde_json::{Value, json};
 
 /// The answer to a question. GraphQL's errors come with a status of 200.

@@ -9,7 +9,6 @@ mod checkout;
 mod documents;
 mod faults;
 mod graphql;
-mod http;
 mod page;
 mod public;
 mod release;
@@ -20,12 +19,11 @@ pub use checkout::Checkout;
 pub use release::{Asset, Release, State};
 
 use documents::Site;
+use plain_http::Server;
 use server::Shared;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 
 /// The host gh knows as a GitHub that speaks plain HTTP.
 const HOST: &str = "github.localhost";
@@ -49,10 +47,9 @@ const REMOVED: &[&str] = &[
 /// A running hub with one repository. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Hub {
-    address: SocketAddr,
+    server: Server,
     shared: Arc<Shared>,
     config: tempfile::TempDir,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Hub {
@@ -69,25 +66,23 @@ impl Hub {
     /// # Errors
     /// If it can't listen, or has no place for gh's configuration.
     pub fn start_as(name: &str, host: &str) -> io::Result<Hub> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let public = format!("http://{host}:{}", address.port());
+        let listener = Server::bind()?;
+        let public = format!("http://{host}:{}", listener.local_addr()?.port());
         let (api, uploads) = ("http://api.github.localhost", "http://uploads.github.localhost");
         let shared = Arc::new(Shared::new(TOKEN.into(), Site { name: name.into(), api, uploads, public }));
         let config = tempfile::tempdir()?;
-        let serving = shared.clone();
-        let thread = std::thread::Builder::new().spawn(move || server::serve(&listener, &serving))?;
-        Ok(Hub { address, shared, config, thread: Some(thread) })
+        let server = Server::start(listener, shared.clone())?;
+        Ok(Hub { server, shared, config })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// Its address for who finds this machine under the name `host`.
     pub fn public(&self, host: &str) -> String {
-        format!("http://{host}:{}", self.address.port())
+        format!("http://{host}:{}", self.address().port())
     }
 
     /// What `gh` must have in its environment to come here and nowhere else.
@@ -100,7 +95,7 @@ impl Hub {
             ("GH_REPO", format!("{HOST}/{}", self.shared.site.name)),
             ("GH_TOKEN", self.shared.token.clone()),
             ("NO_COLOR", "1".into()),
-            ("http_proxy", format!("http://{}", self.address)),
+            ("http_proxy", format!("http://{}", self.address())),
         ];
         values.map(|(name, value)| (name.to_string(), value)).into()
     }
@@ -144,15 +139,5 @@ impl Hub {
     /// Gives who fetches this file of this tag other bytes than were uploaded.
     pub fn serve_instead(&self, tag: &str, name: &str, bytes: &[u8]) {
         self.shared.lock().faults.serve_instead(tag, name, bytes);
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        // The thread waits for a connection; this one tells it to look up. Worst case: it waits on, and ends with the test.
-        if TcpStream::connect(self.address).is_ok() {
-            self.thread.take().map(JoinHandle::join).map(drop).unwrap_or_default();
-        }
     }
 }

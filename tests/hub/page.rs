@@ -1,7 +1,7 @@
 //! Long lists, a page at a time: <https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api>.
 
 use crate::documents::Site;
-use crate::http::{Answer, Request};
+use plain_http::{Answer, Request};
 use serde_json::Value;
 
 /// How much is on a page if nobody says.

@@ -2,9 +2,9 @@
 
 use crate::documents::Site;
 use crate::faults::Faults;
-use crate::http::{Answer, Request};
 use crate::release::{Asset, Release, State};
 use crate::repository::{Refusal, Repository};
+use plain_http::{Answer, Request};
 
 /// Whether a path, in its parts, is one of these. All others need a token.
 pub fn is_public(parts: &[&str]) -> bool {

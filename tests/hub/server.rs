@@ -1,20 +1,15 @@
-//! The threads: one takes connections, and each connection has its own, which answers one request.
+//! What every request meets first: what is to go wrong, who may ask, and which room answers.
 
 use crate::documents::{Site, refusal};
 use crate::faults::{Faults, is_upload};
-use crate::http::{Answer, Request, read_body, read_head};
 use crate::repository::Repository;
 use crate::{api, public};
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use plain_http::{Answer, Request, Service};
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How long a client may keep silent.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How much of a body nobody wants is read, so that the answer is not lost with it.
-const DRAINED: u64 = 64 << 20;
+/// The longest body, in bytes: it is kept in memory.
+const MAX_BODY: u64 = 1 << 30;
 
 /// What the threads share.
 #[derive(Debug)]
@@ -23,8 +18,6 @@ pub struct Shared {
     pub token: String,
     /// Where everything is.
     pub site: Site,
-    /// That nobody is served any more.
-    pub ended: AtomicBool,
     state: Mutex<Everything>,
 }
 
@@ -42,7 +35,7 @@ pub struct Everything {
 impl Shared {
     /// Of a repository without anything in it.
     pub fn new(token: String, site: Site) -> Shared {
-        Shared { token, site, ended: AtomicBool::new(false), state: Mutex::default() }
+        Shared { token, site, state: Mutex::default() }
     }
 
     /// What changes, for one thread at a time.
@@ -58,7 +51,7 @@ impl Shared {
         })
     }
 
-    fn answer(&self, request: &Request) -> Answer {
+    fn look_up(&self, request: &Request) -> Answer {
         let parts = request.parts();
         let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         let mut state = self.lock();
@@ -77,49 +70,19 @@ impl Shared {
     }
 }
 
-/// Takes connections until it has ended.
-pub fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
-        if shared.ended.load(Ordering::Relaxed) {
-            return;
+impl Service for Shared {
+    fn answer(&self, mut request: Request, body: &mut dyn Read) -> Option<Answer> {
+        if request.length > MAX_BODY {
+            return Some(Answer::text(413, "the body is too long"));
         }
-        // A client that is gone before it was heard has nothing to be told.
-        let Ok(stream) = stream else { continue };
-        let shared = shared.clone();
-        std::thread::spawn(move || {
-            // Worst case: the client hears nothing, notices, and the test that ran it says so.
-            converse(stream, &shared).unwrap_or_default();
-        });
+        let cut = {
+            let mut state = self.lock();
+            state.asked.push(format!("{} {}", request.method, request.target));
+            state.faults.cut(&request)
+        };
+        request.read_body(body, cut.unwrap_or(u64::MAX));
+        // Of what broke off, only that an upload did is remembered; and nobody is answered.
+        let answer = (request.is_whole() || is_upload(&request)).then(|| self.look_up(&request));
+        answer.filter(|_| request.is_whole() && cut.is_none())
     }
-}
-
-fn converse(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut request = match read_head(&mut reader)? {
-        Ok(request) => request,
-        Err(refused) => {
-            refused.send(&mut stream, "")?;
-            stream.shutdown(Shutdown::Write)?;
-            return io::copy(&mut reader.take(DRAINED), &mut io::sink()).map(drop);
-        }
-    };
-    let cut = {
-        let mut state = shared.lock();
-        state.asked.push(format!("{} {}", request.method, request.target));
-        state.faults.cut(&request)
-    };
-    if request.field("Expect").is_some() {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-    read_body(&mut reader, &mut request, cut.unwrap_or(u64::MAX));
-    // Of what broke off, only that an upload did is remembered; and nobody is answered.
-    if request.is_whole() || is_upload(&request) {
-        let answer = shared.answer(&request);
-        if request.is_whole() && cut.is_none() {
-            return answer.send(&mut stream, &request.method);
-        }
-    }
-    Ok(())
 }

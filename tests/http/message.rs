@@ -1,15 +1,13 @@
-//! HTTP/1.1 as the hub speaks it: one request a connection, bodies with a length, addresses with and without a host.
+//! HTTP/1.1 as stand-ins speak it: one request a connection, bodies with a length, addresses with and without a host.
 
 use httparse::{EMPTY_HEADER, Status};
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
-/// The longest head, in bytes: gh's have one thousand.
+/// The longest head, in bytes: clients' have one thousand.
 const MAX_HEAD: u64 = 64 * 1024;
 /// The most fields in it.
 const MAX_FIELDS: usize = 64;
-/// The longest body, in bytes: it is kept in memory.
-const MAX_BODY: u64 = 1 << 30;
 
 /// A request. Its body is read after its head, by whoever knows how much of it to read.
 #[derive(Debug, Default)]
@@ -49,6 +47,12 @@ impl Request {
         let (_, query) = self.target.split_once('?')?;
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(found, _)| *found == name).map(|(_, value)| decode(&value.replace('+', " ")))
+    }
+
+    /// Reads the body, or as much of it as `limit` allows, or as comes.
+    pub fn read_body(&mut self, body: &mut dyn Read, limit: u64) {
+        // Worst case: a client fell silent or went away, and `is_whole` says that not everything came.
+        body.take(self.length.min(limit)).read_to_end(&mut self.body).map(drop).unwrap_or_default();
     }
 
     /// Whether everything came that was to come.
@@ -102,8 +106,7 @@ fn parse_head(bytes: &[u8]) -> Result<Request, Answer> {
         return Err(Answer::text(411, "a body must have a Content-Length"));
     }
     request.length = match request.field("Content-Length").unwrap_or("0").parse() {
-        Ok(length) if length <= MAX_BODY => length,
-        Ok(_) => return Err(Answer::text(413, "the body is too long")),
+        Ok(length) => length,
         Err(_) => return Err(Answer::text(400, "Content-Length is no number")),
     };
     Ok(request)
@@ -113,12 +116,6 @@ fn parse_head(bytes: &[u8]) -> Result<Request, Answer> {
 fn split_address(address: &str) -> Option<(&str, &str)> {
     let rest = address.strip_prefix("http://")?;
     Some(rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash)))
-}
-
-/// Reads the body, or as much of it as `limit` allows, or as comes.
-pub fn read_body(stream: &mut impl Read, request: &mut Request, limit: u64) {
-    // Worst case: a client fell silent or went away, and `is_whole` says that not everything came.
-    stream.take(request.length.min(limit)).read_to_end(&mut request.body).map(drop).unwrap_or_default();
 }
 
 /// What is answered.
@@ -194,6 +191,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         416 => "Range Not Satisfiable",
         422 => "Unprocessable Content",
+        429 => "Too Many Requests",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
