@@ -7,6 +7,7 @@ mod failure;
 mod grub;
 mod kvm;
 mod machine;
+mod network;
 mod qmp;
 mod shell;
 mod vm;
@@ -16,7 +17,8 @@ pub use console::{Report, strip_escapes};
 pub use disk::{Bus, Cache, Disk, Plug, Writes};
 pub use failure::{Failure, Why};
 pub use kvm::accel;
-pub use machine::{Accel, Board, Boot, Clock, Forward, Machine, Network, QEMU, Reboot};
+pub use machine::{Accel, Board, Boot, Clock, Machine, QEMU, Reboot};
+pub use network::{Forward, Network};
 pub use shell::{command_line, quote};
 pub use vm::Vm;
 

@@ -1,6 +1,7 @@
 //! A virtual machine as a plain value that prints itself as QEMU arguments.
 
 use crate::disk::{Bus, Disk, Plug, comma_safe};
+use crate::network::Network;
 use crate::shell;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub struct Machine {
     pub rng: bool,
     /// A Unix socket for QMP commands; `Vm::start` sets it when a disk is to be plugged in later.
     pub qmp: Option<PathBuf>,
+    /// A file that gets what the serial console says, from the start.
+    pub log: Option<PathBuf>,
     /// Arguments added at the end, as they are.
     pub extra: Vec<String>,
 }
@@ -73,29 +76,6 @@ pub enum Boot {
         /// A floppy image of stage1 and stage2.
         floppy: PathBuf,
     },
-}
-
-/// The network card.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// No card at all.
-    None,
-    /// A virtio card on QEMU's user-mode network (guest 10.0.2.15, host 10.0.2.2), which needs no root.
-    User {
-        /// TCP ports of the host that lead into the guest.
-        forwards: Vec<Forward>,
-    },
-    /// The same without IPv4: the guest is in fec0::/64, and fec0::2 is the host's [::1].
-    UserIpv6,
-}
-
-/// A TCP port of the host's 127.0.0.1 that leads into the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// The port on 127.0.0.1.
-    pub host: u16,
-    /// The guest's port.
-    pub guest: u16,
 }
 
 /// What a reboot of the guest does.
@@ -141,6 +121,7 @@ impl Machine {
             clock: Clock::Host,
             rng: false,
             qmp: None,
+            log: None,
             extra: Vec::new(),
         }
     }
@@ -153,7 +134,8 @@ impl Machine {
     /// QEMU's arguments. The serial console and QEMU's monitor share standard input and output (Ctrl-A X leaves).
     pub fn args(&self) -> Vec<String> {
         let mut args = Args(Vec::new());
-        args.add(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "mon:stdio"]);
+        args.add(["-nodefaults", "-no-user-config", "-display", "none"]);
+        self.add_console(&mut args);
         args.add(["-machine", self.board.name()]);
         self.add_processor(&mut args);
         args.add(["-m", &self.memory.to_string(), "-smp", &self.cpus.to_string()]);
@@ -162,7 +144,7 @@ impl Machine {
         }
         self.boot.add_to(&mut args);
         self.add_disks(&mut args);
-        self.network.add_to(self.board, &mut args);
+        args.0.extend(self.network.args(self.board));
         if self.rng {
             args.add(["-device", &format!("virtio-rng-{}", self.board.transport())]);
         }
@@ -176,6 +158,13 @@ impl Machine {
     /// The line that repeats this machine in a shell.
     pub fn command_line(&self) -> String {
         shell::command_line(QEMU, &self.args())
+    }
+
+    fn add_console(&self, args: &mut Args) {
+        let Some(log) = &self.log else { return args.add(["-serial", "mon:stdio"]) };
+        // What mon:stdio stands for, which has no name for a log.
+        let console = format!("stdio,id=console,mux=on,signal=off,logfile={}", comma_safe(log));
+        args.add(["-chardev", &console, "-serial", "chardev:console", "-mon", "chardev=console"]);
     }
 
     fn add_processor(&self, args: &mut Args) {
@@ -252,28 +241,6 @@ impl Boot {
                 // `pc` has a floppy controller of its own, `q35` gets one by this; before every disk in both.
                 let drive = format!("if=floppy,index=0,format=raw,readonly=on,file={}", comma_safe(floppy));
                 args.add(["-drive", &drive, "-global", "isa-fdc.bootindexA=0"]);
-            }
-        }
-    }
-}
-
-impl Network {
-    fn add_to(&self, board: Board, args: &mut Args) {
-        let mut user = match self {
-            Network::None => return args.add(["-nic", "none"]),
-            Network::User { .. } => String::new(),
-            Network::UserIpv6 => ",ipv4=off".to_string(),
-        };
-        if let Network::User { forwards } = self {
-            for Forward { host, guest } in forwards {
-                user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
-            }
-        }
-        match board {
-            Board::Q35 | Board::Pc => args.add(["-nic", &format!("user,model=virtio-net-pci{user}")]),
-            // -nic makes PCI's cards only.
-            Board::Microvm => {
-                args.add(["-netdev", &format!("user,id=net0{user}"), "-device", "virtio-net-device,netdev=net0"]);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::disk::{Disk, Plug};
+use crate::network::Forward;
 use std::time::Duration;
 
 const START: &str = "-nodefaults -no-user-config -display none -serial mon:stdio";
@@ -87,16 +88,34 @@ fn arguments() {
                 },
                 rng: true,
                 extra: vec!["-rtc".into(), "base=1970-01-02".into()],
-                ..plain
+                ..plain.clone()
             },
             "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
              -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8002-:1002 \
              -device virtio-rng-pci -rtc base=1970-01-02",
         ),
+        (
+            "a network with a metadata service",
+            Machine {
+                network: Network::Metadata { forwards: vec![Forward { host: 2222, guest: 22 }], service: 8080 },
+                ..plain
+            },
+            "-machine q35 -accel tcg -cpu max,-avx -m 256 -smp 1 -no-reboot -kernel /k -append console=ttyS0 quiet \
+             -nic user,model=virtio-net-pci,net=160.0.0.0/4,host=172.31.0.2,dns=172.31.0.3,dhcpstart=172.31.0.15,\
+             guestfwd=tcp:169.254.169.254:80-cmd:/bin/busybox nc 127.0.0.1 8080,hostfwd=tcp:127.0.0.1:2222-:22",
+        ),
     ];
     for (name, machine, wanted) in table {
         assert_eq!(machine.args().join(" "), format!("{START} {wanted}"), "{name}");
     }
+}
+
+#[test]
+fn a_console_with_a_log() {
+    let machine = Machine { log: Some("/l,1".into()), ..Machine::new(kernel()) };
+    let wanted =
+        "-chardev stdio,id=console,mux=on,signal=off,logfile=/l,,1 -serial chardev:console -mon chardev=console";
+    assert_eq!(machine.args().join(" ").find(wanted), Some("-nodefaults -no-user-config -display none ".len()));
 }
 
 #[test]

@@ -72,6 +72,16 @@ impl Vm {
         self.captured.lock().screen.raw.clone()
     }
 
+    /// QEMU's process id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether QEMU has ended by itself. Asks, and does not wait.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait().context("asking after QEMU")?.is_some())
+    }
+
     /// The command line that repeats this machine, with what was to be plugged in by hand as comments behind it.
     pub fn command_line(&self) -> String {
         let mut line = self.machine.command_line();
