@@ -23,6 +23,8 @@ dock0 := "target/debug/dock0"
 # What writes the bill of materials, and how it and this just are found in the copies of the repository that a release is built in.
 cyclonedx_version := "0.5.9"
 tools_path := 'PATH="' + justfile_directory() / "build/tools/bin" + ":" + parent_directory(just_executable()) + ':$PATH"'
+# The client of Linode's API that tests drive the stand-in with.
+linode_cli_version := "5.69.0"
 # The most bytes an initrd may have; the build fails above it.
 initrd_budget := "1150000"
 
@@ -36,7 +38,7 @@ boot *ARGS: disk
     @target/debug/vm boot "$@"
 
 # Run every check and every test, unit and boot
-test: lint kernel (kernel "microvm") initrd probe root debian publish
+test: lint kernel (kernel "microvm") initrd probe root debian disk publish linode-cli
     cargo test --workspace
     @{{just_executable()}} fuzz 10
 
@@ -160,6 +162,16 @@ publish:
 cyclonedx:
     @{{tools_path}} cargo cyclonedx --version 2>/dev/null | grep -q '{{cyclonedx_version}}$' || \
         cargo install --quiet --debug --locked --root build/tools cargo-cyclonedx --version {{cyclonedx_version}}
+
+# A stand-in for Linode on loopback, whose machines boot here; prints the environment in which linode-cli goes there (--help for more)
+fake-linode *ARGS: linode-cli
+    @cargo run -q -p fake-linode -- {{ARGS}}
+
+# The real client of Linode's API, once in build/tools
+linode-cli:
+    @ls build/tools/linode-cli/lib/python3*/site-packages/linode_cli-{{linode_cli_version}}.dist-info >/dev/null 2>&1 || \
+        { python3 -m venv --clear build/tools/linode-cli && \
+        build/tools/linode-cli/bin/pip install --quiet linode-cli=={{linode_cli_version}}; }
 
 # Check licences and sources of all dependencies (needs cargo-deny)
 deny:
