@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::path::Path;
+use std::process::Command;
 
 /// What lists may be filtered by.
 pub const FILTERABLE: &[&str] = &["label", "size"];
@@ -27,8 +29,16 @@ pub const CREATE: &[Field] = &[
 ];
 /// What may be said of one whose size changes.
 pub const RESIZE: &[Field] = &[Field::required("size", Kind::Number)];
-/// What a disk may be formatted with. Here all are made blank: who wants a file system on one makes it.
-const FILESYSTEMS: [&str; 5] = ["raw", "swap", "ext3", "ext4", "initrd"];
+/// What a disk may be formatted with, and the program that does it to one that is made empty.
+const FILESYSTEMS: [(&str, &[&str]); 5] = [
+    ("raw", &[]),
+    ("initrd", &[]),
+    ("swap", &["/sbin/mkswap"]),
+    ("ext3", &["/sbin/mke2fs", "-qFt", "ext3"]),
+    ("ext4", &["/sbin/mke2fs", "-qFt", "ext4"]),
+];
+/// The most disks a Linode may have.
+const MAX_DISKS: usize = 50;
 
 /// A disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,26 +89,27 @@ impl World {
     pub fn create_disk(&mut self, linode: u64, body: &[u8]) -> Result<Answer, Refusal> {
         let wish = Document::read(body, CREATE)?;
         let size = wish.number("size").unwrap_or_default();
-        let label = wish.text("label").unwrap_or_else(|| format!("Disk {}", self.state.number()));
-        check_label(&label, 1..=48)?;
         self.check_room(linode, size, 0)?;
-        let image = wish.text("image").map(|name| self.source(&name, size)).transpose()?;
-        let filesystem = wish.text("filesystem").unwrap_or_else(|| if image.is_some() { "ext4" } else { "raw" }.into());
-        if !FILESYSTEMS.contains(&filesystem.as_str()) {
-            return Err(Refusal::field("filesystem", "filesystem is not valid"));
+        if self.linode(linode)?.disks.len() >= MAX_DISKS {
+            return Err(Refusal::because("A Linode can have up to 50 disks"));
         }
+        let image = wish.text("image").map(|name| self.source(&name, size)).transpose()?;
+        let inherited = image.and_then(|id| self.state.images.get(&id)).map(|image| image.label.clone());
+        let label = wish.text("label").or(inherited).ok_or_else(|| Refusal::field("label", "label is required"))?;
+        check_label(&label, 1..=50)?;
+        let filesystem = wish.text("filesystem").unwrap_or_else(|| "ext4".into());
+        let format = FILESYSTEMS.iter().find(|(name, _)| *name == filesystem).map(|(_, format)| *format);
+        let format = format.ok_or_else(|| Refusal::field("filesystem", "filesystem is not valid"))?;
         if image.is_some() && wish.get("root_pass").or(wish.get("authorized_keys")).is_none() {
             return Err(Refusal::field("root_pass", "root_pass is required"));
         }
         let id = self.state.number();
-        let make = || -> io::Result<()> {
-            let path = self.place.disk(id);
-            if let Some(image) = image {
-                write_sparse(File::open(self.place.image(image))?, &path, u64::MAX)?;
-            }
-            OpenOptions::new().create(true).write(true).truncate(false).open(path)?.set_len(size << 20)
+        let path = self.place.disk(id);
+        let made = match image {
+            Some(image) => copy(&self.place.image(image), &path, size),
+            None => blank(&path, size, format),
         };
-        make().map_err(|error| Refusal::new(500, &format!("making the disk {id}: {error}")))?;
+        made.map_err(|error| Refusal::new(500, &format!("making the disk {id}: {error}")))?;
         let ready = after(self.now, self.settings.pace);
         let status = Moving::until(DiskStatus::NotReady, ready, DiskStatus::Ready);
         let disk = Disk { id, label, filesystem, size, created: self.now, status };
@@ -166,7 +177,7 @@ impl World {
         let used: u64 = linode.disks.values().map(|disk| disk.size).sum();
         let free = linode.size().disk.saturating_sub(used - freed);
         match size {
-            0 => Err(Refusal::field("size", "Must be at least 1")),
+            0 => Err(Refusal::field("size", "Disk size must be at least 1 MB")),
             size if size > free => {
                 Err(Refusal::field("size", &format!("Insufficient space for this disk: {free} MB are unallocated")))
             }
@@ -191,4 +202,21 @@ impl World {
         self.state.record_part(self.now, action, entities, Some(until));
         Ok(())
     }
+}
+
+/// An image, and zeros behind it.
+fn copy(image: &Path, path: &Path, size: u64) -> io::Result<()> {
+    write_sparse(File::open(image)?, path, u64::MAX)?;
+    OpenOptions::new().write(true).open(path)?.set_len(size << 20)
+}
+
+/// Zeros, and what this program makes of them.
+fn blank(path: &Path, size: u64, format: &[&str]) -> io::Result<()> {
+    File::create(path)?.set_len(size << 20)?;
+    let [program, words @ ..] = format else { return Ok(()) };
+    let output = Command::new(program).args(words).arg(path).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{program}: {}", String::from_utf8_lossy(&output.stderr))))
 }

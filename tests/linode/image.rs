@@ -56,13 +56,15 @@ pub enum ImageStatus {
     Creating,
     /// It can be used.
     Available,
+    /// What was uploaded was none, and it is forgotten.
+    Gone,
 }
 
 impl Image {
     /// As the API has it.
     pub fn document(&self, now: u64) -> Value {
         let status = match self.status.at(now) {
-            ImageStatus::PendingUpload => "pending_upload",
+            ImageStatus::PendingUpload | ImageStatus::Gone => "pending_upload",
             ImageStatus::Creating => "creating",
             ImageStatus::Available => "available",
         };
@@ -131,7 +133,7 @@ impl World {
     }
 
     /// Takes note of what came for an image: its size in bytes, or what is wrong with it. The store has said yes to whoever sent
-    /// it; what is wrong shows in an event, and the image waits for another upload.
+    /// it; what is wrong shows in an event, and after a while the image is gone.
     pub fn take_upload(&mut self, id: u64, came: Result<u64, String>) {
         let (now, pace, stays) = (self.now, self.settings.pace, self.faults.images_stay);
         let Some(image) = self.state.images.get_mut(&id) else { return };
@@ -147,7 +149,10 @@ impl World {
                 let until = if stays { u64::MAX } else { ready };
                 self.state.record(now, "image_upload", entity, Some(until));
             }
-            Err(why) => self.state.record_failure(now, "image_upload", entity, &why),
+            Err(why) => {
+                image.status = Moving::until(ImageStatus::PendingUpload, after(now, pace * 2), ImageStatus::Gone);
+                self.state.record_failure(now, "image_upload", entity, &why);
+            }
         }
     }
 

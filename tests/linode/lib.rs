@@ -5,7 +5,8 @@
 //! with time; lists know `X-Filter` and pages; everything that is done makes an event. A Linode is made empty, and gets disks and
 //! profiles: deploying an image while it is made, StackScripts, backups, VLANs and volumes are not spoken here.
 //!
-//! *Images* are put where the API says, and unpacked there. What cannot be unpacked leaves the image waiting, and a failed event.
+//! *Images* are put where the API says, and unpacked there. What cannot be unpacked makes a failed event,
+//! and after a while the image is gone.
 //!
 //! *Machines* are QEMU, started through the GRUB that the profile names, with its disks on virtio-scsi, the serial console in a file,
 //! Linode's name in the DMI tables, and the metadata service at 169.254.169.254 where the region has one. A machine that powers

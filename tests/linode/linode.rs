@@ -58,7 +58,8 @@ pub struct Linode {
     pub ipv4: String,
     /// Its other address, with the length of its prefix.
     pub ipv6: String,
-    host: String,
+    /// The host it is on.
+    pub host: String,
     /// Whether it is started again when it powers itself off.
     pub watchdog: bool,
     created: Moment,

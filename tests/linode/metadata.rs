@@ -109,7 +109,7 @@ fn answer(linode: &Linode, stage: Stage, request: &Request) -> Answer {
 fn instance(linode: &Linode) -> Value {
     json!({"id": linode.entity().id, "label": linode.label, "region": linode.region, "type": linode.kind,
         "tags": linode.tags, "specs": linode.size().specs(), "backups": {"enabled": false, "status": null},
-        "host_uuid": linode.entity().id.to_string(), "account_euuid": "00000000-0000-0000-0000-000000000000"})
+        "host_uuid": linode.host, "account_euuid": "00000000-0000-0000-0000-000000000000"})
 }
 
 fn ssh_keys(linode: &Linode, stage: Stage) -> Value {

@@ -3,7 +3,7 @@
 use crate::disk::DiskStatus;
 use crate::event::Event;
 use crate::firewall::Firewall;
-use crate::image::Image;
+use crate::image::{Image, ImageStatus};
 use crate::linode::{Linode, Status};
 use crate::moment::{Moment, Moving};
 use crate::place::Place;
@@ -60,17 +60,13 @@ impl State {
         1000 + self.last
     }
 
-    /// Forgets the disks whose time has come, and their files.
-    pub fn reap_disks(&mut self, place: &Place, now: Moment) -> Result<()> {
+    /// Forgets the images and disks whose time has come, and their files.
+    pub fn reap(&mut self, place: &Place, now: Moment) -> Result<()> {
+        for (id, _) in self.images.extract_if(.., |_, image| image.status.at(now) == ImageStatus::Gone) {
+            place.remove(&place.image(id))?;
+        }
         for linode in self.linodes.values_mut() {
-            let gone: Vec<u64> = linode
-                .disks
-                .iter()
-                .filter(|(_, disk)| disk.status.at(now) == DiskStatus::Gone)
-                .map(|(id, _)| *id)
-                .collect();
-            for id in gone {
-                linode.disks.remove(&id);
+            for (id, _) in linode.disks.extract_if(.., |_, disk| disk.status.at(now) == DiskStatus::Gone) {
                 place.remove(&place.disk(id))?;
             }
         }

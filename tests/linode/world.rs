@@ -83,6 +83,10 @@ impl Shared {
             if request.method != "PUT" {
                 return Some(Answer::empty(405));
             }
+            // The address is signed together with this field.
+            if request.field("Content-Type") != Some("application/octet-stream") {
+                return Some(Answer::text(403, "SignatureDoesNotMatch"));
+            }
             match world.awaited(secret) {
                 Ok(id) => (id, world.place.clone(), world.settings.clone(), fault),
                 Err(refused) => return Some(refused.into()),
@@ -124,7 +128,7 @@ impl World {
     pub fn turn(&mut self, now: Moment) -> Result<(), Refusal> {
         self.now = now;
         let World { state, place, .. } = self;
-        state.reap_disks(place, now).map_err(|error| Refusal::new(500, &format!("{error:#}")))?;
+        state.reap(place, now).map_err(|error| Refusal::new(500, &format!("{error:#}")))?;
         self.look_after().map_err(|error| Refusal::new(500, &format!("{error:#}")))
     }
 }

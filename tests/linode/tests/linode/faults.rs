@@ -1,6 +1,6 @@
 //! What goes wrong on order, and what is kept of it.
 
-use crate::place::{Place, SOON, gzip};
+use crate::place::{Place, SOON, gzip, put};
 use fake_linode::{Fault, Settings};
 use serde_json::json;
 use std::fs;
@@ -86,7 +86,7 @@ fn an_upload_that_breaks_off_can_be_begun_again() {
     fs::write(&file, &bytes).unwrap();
     let before = place.get(&path);
     assert_eq!(before["status"], "pending_upload");
-    let upload = || crate::place::fetch(&["-T", file.to_str().unwrap(), target]).0;
+    let upload = || put(&file, target);
     place.order("PUT", "", Fault::Refused(503), 1);
     assert_eq!((upload(), &place.get(&path)["status"]), (503, &json!("pending_upload")));
     // This time it comes, and nobody hears of it.

@@ -144,13 +144,15 @@ impl Place {
         std::fs::write(&file, bytes).unwrap();
         let wish = serde_json::json!({"label": "an image", "region": "us-ord"});
         let answer = self.done("POST", "/v4/images/upload", wish);
-        let (status, _) = fetch(&["-T", file.to_str().unwrap(), answer["upload_to"].as_str().unwrap()]);
+        let status = put(&file, answer["upload_to"].as_str().unwrap());
         (answer["image"]["id"].as_str().unwrap().into(), status)
     }
 
     /// A disk of a Linode, of an image or blank, that can be used.
     pub fn make_disk(&self, linode: u64, size: u64, image: Option<&str>) -> u64 {
-        let body = serde_json::json!({"label": "a disk", "size": size, "image": image, "root_pass": "Never-used-1"});
+        let (label, pass) = ("a disk", "Never-used-1");
+        let body =
+            serde_json::json!({"label": label, "size": size, "image": image, "root_pass": pass, "filesystem": "raw"});
         let path = format!("/v4/linode/instances/{linode}/disks");
         let id = number(&self.done("POST", &path, body));
         self.wait_for(&format!("{path}/{id}"), "status", "ready", SOON);
@@ -174,6 +176,11 @@ pub fn gzip(raw: &Path) -> Vec<u8> {
     let output = run(Command::new("gzip").arg("-1").arg("-c").arg(raw));
     assert!(output.status.success(), "{output:?}");
     output.stdout
+}
+
+/// The status of uploading a file as an image.
+pub fn put(file: &Path, address: &str) -> u32 {
+    fetch(&["-H", "Content-Type: application/octet-stream", "-T", file.to_str().unwrap(), address]).0
 }
 
 /// The status, and the bytes, of what curl gets, without the proxies and settings of who runs the test.

@@ -35,7 +35,7 @@ fn it_ends_with_its_machines() {
     };
     let id = post("", r#"{"region": "us-ord", "type": "g6-nanode-1"}"#)["id"].clone();
     std::thread::sleep(Duration::from_millis(50));
-    let disk = post(&format!("/{id}/disks"), r#"{"size": 1}"#)["id"].clone();
+    let disk = post(&format!("/{id}/disks"), r#"{"size": 1, "label": "x", "filesystem": "raw"}"#)["id"].clone();
     post(&format!("/{id}/configs"), &format!(r#"{{"label": "x", "devices": {{"sda": {{"disk_id": {disk}}}}}}}"#));
     std::thread::sleep(Duration::from_millis(50));
     post(&format!("/{id}/boot"), "{}");

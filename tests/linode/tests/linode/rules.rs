@@ -1,6 +1,6 @@
 //! What Linode refuses, and in which words.
 
-use crate::place::{Place, SOON, complains, fetch, gzip};
+use crate::place::{Place, SOON, complains, fetch, gzip, number, put};
 use fake_linode::Settings;
 use serde_json::{Value, json};
 use std::fs;
@@ -109,7 +109,7 @@ fn disks_have_to_fit() {
     let good = json!({"size": 3, "image": image, "root_pass": "Never-used-1"});
     for (change, field, reason) in [
         (json!({"size": null}), "size", "size is required"),
-        (json!({"size": 0}), "size", "Must be at least 1"),
+        (json!({"size": 0}), "size", "Disk size must be at least 1 MB"),
         (json!({"size": 25601}), "size", "Insufficient space for this disk: 25600 MB are unallocated"),
         (json!({"size": 2}), "size", "Must be at least 3 for this image"),
         (json!({"image": "private/7"}), "image", "image is not valid"),
@@ -121,9 +121,23 @@ fn disks_have_to_fit() {
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         assert_eq!(place.ask("POST", &path, &body.to_string()), (400, complaint(field, reason)), "{change}");
     }
+    let made = place.done("POST", &path, json!({"size": 8, "label": "formatted"}));
+    assert_eq!(made["filesystem"], "ext4");
+    let formatted = fs::read(place.disk(number(&made))).unwrap();
+    assert_eq!(formatted[1080..1082], [0x53, 0xef], "ext4's magic number");
+    place.wait_for(&format!("{path}/{}", made["id"]), "status", "ready", SOON);
+    place.done("DELETE", &format!("{path}/{}", made["id"]), json!({}));
+    while place.ask("GET", &format!("{path}/{}", made["id"]), "").0 != 404 {}
+    let inherits = place.done("POST", &path, good.clone());
+    assert_eq!((&inherits["label"], &inherits["filesystem"]), (&json!("an image"), &json!("ext4")));
+    place.wait_for(&format!("{path}/{}", inherits["id"]), "status", "ready", SOON);
+    place.done("DELETE", &format!("{path}/{}", inherits["id"]), json!({}));
+    while place.ask("GET", &format!("{path}/{}", inherits["id"]), "").0 != 404 {}
     let disk = place.make_disk(id, 4, Some(&image));
     let bytes = fs::read(place.disk(disk)).unwrap();
     assert_eq!((bytes.len(), &bytes[..3 << 20]), (4 << 20, &vec![7; 3 << 20][..]), "the image, and zeros behind it");
+    let blank = place.ask("POST", &path, r#"{"size": 1}"#);
+    assert_eq!(blank, (400, complaint("label", "label is required")));
     let full = place.make_disk(id, 25596, None);
     let refused = place.ask("POST", &path, r#"{"size": 1}"#);
     assert_eq!(refused, (400, complaint("size", "Insufficient space for this disk: 0 MB are unallocated")));
@@ -182,10 +196,10 @@ fn one_thing_at_a_time() {
     let (_, made) = place.ask("POST", "/v4/linode/instances", body);
     let path = format!("/v4/linode/instances/{}", made["id"]);
     assert_eq!(made["status"], "provisioning");
-    assert_eq!(place.ask("POST", &format!("{path}/disks"), r#"{"size": 1}"#), busy);
+    assert_eq!(place.ask("POST", &format!("{path}/disks"), r#"{"size": 1, "label": "x"}"#), busy);
     assert_eq!(place.ask("DELETE", &path, ""), busy);
     place.wait_for(&path, "status", "offline", SOON);
-    let (_, disk) = place.ask("POST", &format!("{path}/disks"), r#"{"size": 1}"#);
+    let (_, disk) = place.ask("POST", &format!("{path}/disks"), r#"{"size": 1, "label": "x", "filesystem": "raw"}"#);
     place.make_config(made["id"].as_u64().unwrap(), json!({"sda": {"disk_id": disk["id"]}}));
     assert_eq!(place.ask("POST", &format!("{path}/boot"), "{}"), busy, "the disk is not ready");
     assert_eq!(place.ask("POST", &format!("{path}/shutdown"), "").1["errors"][0]["reason"], "Linode is not running.");
@@ -204,7 +218,7 @@ fn one_thing_at_a_time() {
 }
 
 #[test]
-fn images_that_are_none_wait_for_another() {
+fn images_that_are_none_go_away() {
     let place = Place::of(Settings {
         pace: Duration::from_millis(200),
         most_stored: 1 << 20,
@@ -226,14 +240,18 @@ fn images_that_are_none_wait_for_another() {
         let event = place.get("/v4/account/events")["data"][0].clone();
         assert_eq!((&event["action"], &event["status"]), (&json!("image_upload"), &json!("failed")));
         assert!(event["message"].as_str().unwrap().starts_with(reason), "{event}");
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(place.ask("GET", &format!("/v4/images/{image}"), "").0, 404);
     }
     assert_eq!(place.upload(&vec![1; (1 << 20) + 1]).1, 413);
     let (image, status) = place.upload(&good);
     let seen = place.get(&format!("/v4/images/{image}"));
     assert_eq!((status, &seen["status"], &seen["size"]), (200, &json!("creating"), &json!(4)));
     place.wait_for(&format!("/v4/images/{image}"), "status", "available", SOON);
-    let address = format!("http://{}/upload/nobodys", place.address());
-    assert_eq!(fetch(&["-X", "PUT", "-d", "x", &address]).0, 403);
+    assert_eq!(put(&raw, &format!("http://{}/upload/nobodys", place.address())), 403);
+    let answer = place.done("POST", "/v4/images/upload", json!({"label": "x", "region": "us-ord"}));
+    let words = ["-T", raw.to_str().unwrap(), answer["upload_to"].as_str().unwrap()];
+    assert_eq!(fetch(&words), (403, b"SignatureDoesNotMatch".to_vec()), "without its Content-Type");
     let refused = place.ask("POST", "/v4/images/upload", r#"{"label": "x", "region": "mars"}"#);
     assert_eq!(refused, (400, complaint("region", "region is not valid")));
 }
