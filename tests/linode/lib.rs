@@ -112,7 +112,8 @@ impl FakeLinode {
         let shared = Arc::new_cyclic(|shared| {
             let (vms, faults) = (Vms::default(), Faults::default());
             let (place, shared, asked, now) = (place.clone(), shared.clone(), Vec::new(), moment::now());
-            Shared::new(TOKEN, World { state, vms, faults, asked, place, settings, address, now, shared })
+            let ahead = Duration::ZERO;
+            Shared::new(TOKEN, World { state, vms, faults, asked, place, settings, address, now, ahead, shared })
         });
         let server = Server::start(listener, shared.clone())?;
         Ok(FakeLinode { server, shared, place, temporary })
@@ -153,6 +154,11 @@ impl FakeLinode {
     /// Where a disk's bytes are.
     pub fn disk(&self, disk: u64) -> PathBuf {
         self.place.disk(disk)
+    }
+
+    /// So much time passes at once, but not for the machines.
+    pub fn pass(&self, time: Duration) {
+        self.shared.lock().ahead += time;
     }
 
     /// What was asked so far: `GET /v4/regions`.

@@ -3,12 +3,13 @@
 
 use crate::faults::Stage;
 use crate::linode::Linode;
-use crate::moment::{self, Moment};
+use crate::moment::{Moment, after};
 use crate::world::Shared;
 use plain_http::{Answer, Request, Service};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::sync::{Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 /// How many seconds a token may last.
 const EXPIRY: std::ops::RangeInclusive<u64> = 1..=86400;
@@ -35,12 +36,13 @@ impl Metadata {
     }
 
     fn look_up(&self, request: &Request) -> Answer {
+        let Some(shared) = self.shared.upgrade() else { return refused(503, "Service Unavailable") };
+        let world = shared.lock();
+        let now = world.clock();
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         match (request.method.as_str(), request.path()) {
-            ("PUT", "/v1/token") => given.give(request),
-            ("GET", "/v1/instance" | "/v1/network" | "/v1/ssh-keys" | "/v1/user-data") if given.knows(request) => {
-                let Some(shared) = self.shared.upgrade() else { return refused(503, "Service Unavailable") };
-                let world = shared.lock();
+            ("PUT", "/v1/token") => given.give(request, now),
+            ("GET", "/v1/instance" | "/v1/network" | "/v1/ssh-keys" | "/v1/user-data") if given.knows(request, now) => {
                 let stage = world.faults.stage(given.asked);
                 given.asked += 1;
                 let Ok(linode) = world.linode(self.linode) else { return refused(404, "Not found") };
@@ -56,19 +58,19 @@ impl Metadata {
 }
 
 impl Given {
-    fn give(&mut self, request: &Request) -> Answer {
+    fn give(&mut self, request: &Request, now: Moment) -> Answer {
         let seconds = request.field("Metadata-Token-Expiry-Seconds").and_then(|text| text.parse().ok());
         let Some(seconds) = seconds.filter(|seconds| EXPIRY.contains(seconds)) else {
             return refused(400, "Metadata-Token-Expiry-Seconds must be between 1 and 86400");
         };
         let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(64).collect();
-        self.tokens.push((token.clone(), moment::now() + seconds * 1000));
+        self.tokens.push((token.clone(), after(now, Duration::from_secs(seconds))));
         if wants_json(request) { Answer::json(200, &json!([token])) } else { Answer::text(200, &token) }
     }
 
-    fn knows(&self, request: &Request) -> bool {
+    fn knows(&self, request: &Request, now: Moment) -> bool {
         let Some(shown) = request.field("Metadata-Token") else { return false };
-        self.tokens.iter().any(|(token, end)| token == shown && moment::now() < *end)
+        self.tokens.iter().any(|(token, end)| token == shown && now < *end)
     }
 }
 

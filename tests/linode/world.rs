@@ -12,6 +12,7 @@ use serde_json::json;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 /// The longest body of a request to the API.
 const MAX_BODY: u64 = 1 << 20;
@@ -34,6 +35,8 @@ pub struct World {
     pub address: SocketAddr,
     /// The time it is, for as long as one request takes.
     pub now: Moment,
+    /// How far ahead of this machine's clock that is.
+    pub ahead: Duration,
     /// The way back here, for the metadata services.
     pub shared: Weak<Shared>,
 }
@@ -65,7 +68,7 @@ impl Shared {
         let is_known = request.field("Authorization") == Some(&format!("Bearer {}", self.token));
         let answer = match parts {
             _ if !is_known => Err(Refusal::new(401, "Invalid Token")),
-            parts => world.turn(moment::now()).and_then(|()| api::answer(&mut world, request, parts)),
+            parts => world.turn().and_then(|()| api::answer(&mut world, request, parts)),
         };
         let kept = world.state.save(&world.place).map_err(|error| Refusal::new(500, &format!("{error:#}")));
         told(fault, kept.and(answer))
@@ -75,7 +78,7 @@ impl Shared {
     fn take_upload(&self, request: &Request, secret: &str, body: &mut dyn Read) -> Option<Answer> {
         let (id, place, settings, fault) = {
             let mut world = self.lock();
-            world.now = moment::now();
+            world.now = world.clock();
             let fault = world.faults.take(request);
             if let Some(Fault::Refused(status)) = fault {
                 return Some(faults::answer(status));
@@ -104,7 +107,7 @@ impl Shared {
             return None;
         }
         let mut world = self.lock();
-        world.now = moment::now();
+        world.now = world.clock();
         world.take_upload(id, came);
         let kept = world.state.save(&world.place).map_err(|error| Refusal::new(500, &format!("{error:#}")));
         told(fault, kept.map(|()| Answer::empty(200)))
@@ -114,7 +117,7 @@ impl Shared {
     fn tell(&self, linode: &str) -> Result<Answer, Refusal> {
         let id = linode.parse().map_err(|_| Refusal::not_found())?;
         let mut world = self.lock();
-        world.turn(moment::now())?;
+        world.turn()?;
         let status = world.linode(id)?.status.at(world.now).name();
         let mut document = world.vms.document(id);
         document["status"] = json!(status);
@@ -124,11 +127,16 @@ impl Shared {
 }
 
 impl World {
-    /// Goes on to this moment.
-    pub fn turn(&mut self, now: Moment) -> Result<(), Refusal> {
-        self.now = now;
-        let World { state, place, .. } = self;
-        state.reap(place, now).map_err(|error| Refusal::new(500, &format!("{error:#}")))?;
+    /// What time it is by now.
+    pub fn clock(&self) -> Moment {
+        moment::after(moment::now(), self.ahead)
+    }
+
+    /// Goes on to what time it is by now.
+    pub fn turn(&mut self) -> Result<(), Refusal> {
+        self.now = self.clock();
+        let World { state, place, now, .. } = self;
+        state.reap(place, *now).map_err(|error| Refusal::new(500, &format!("{error:#}")))?;
         self.look_after().map_err(|error| Refusal::new(500, &format!("{error:#}")))
     }
 }

@@ -1,10 +1,9 @@
 //! What goes wrong on order, and what is kept of it.
 
-use crate::place::{Place, SOON, gzip, put};
+use crate::place::{PACE, Place, gzip, put};
 use fake_linode::{Fault, Settings};
 use serde_json::json;
 use std::fs;
-use std::time::Duration;
 
 #[test]
 fn answers_come_out_wrong_so_many_times() {
@@ -56,8 +55,7 @@ fn an_image_stays_as_it_is() {
     let raw = place.directory.path().join("raw");
     fs::write(&raw, vec![1; 1 << 20]).unwrap();
     let (image, _) = place.upload(&gzip(&raw));
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(place.get(&format!("/v4/images/{image}"))["status"], "creating");
+    place.later(&format!("/v4/images/{image}"), "status", "creating");
     let id = place.linode("web1");
     let body = json!({"size": 1, "image": image, "root_pass": "Never-used-1"}).to_string();
     let (status, said) = place.ask("POST", &format!("/v4/linode/instances/{id}/disks"), &body);
@@ -93,14 +91,13 @@ fn an_upload_that_breaks_off_can_be_begun_again() {
     place.order("PUT", "", Fault::Lost(500), 1);
     assert_eq!(upload(), 500);
     assert_eq!(upload(), 403, "it is there");
-    assert_eq!(place.wait_for(&path, "status", "available", SOON)["size"], 3);
+    assert_eq!(place.later(&path, "status", "available")["size"], 3);
 }
 
 #[test]
 fn a_directory_is_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        || Settings { directory: Some(folder.path().into()), pace: Duration::from_millis(200), ..Settings::default() };
+    let settings = || Settings { directory: Some(folder.path().into()), ..Settings::default() };
     let place = Place::of(settings());
     let id = place.linode("web1");
     let disk = place.make_disk(id, 1, None);
@@ -113,6 +110,8 @@ fn a_directory_is_gone_on_with() {
     let found = place.get(&format!("/v4/linode/instances/{id}"));
     assert_eq!((&found["label"], &found["status"]), (&json!("web1"), &json!("offline")));
     assert!(place.disk(disk).exists());
+    // The time that passed by order is not kept.
+    place.pass(9 * PACE);
     place.done("POST", &format!("/v4/linode/instances/{id}/boot"), json!({}));
     assert!(place.linode("web2") > id, "numbers are given once");
 }

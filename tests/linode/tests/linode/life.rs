@@ -1,6 +1,6 @@
 //! A whole life of a Linode, told by linode-cli alone: the demo's disk, from an image to its login and to nothing.
 
-use crate::place::{Place, SOON, gzip, number};
+use crate::place::{Place, gzip, number};
 use std::fs;
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ fn the_demo_lives_and_dies() {
     place.cli(&["image-upload", "--region", region, "--label", "demo", "demo.img.gz"]);
     let image = place.one(&["images", "list", "--label", "demo"]);
     let image = image["id"].as_str().unwrap();
-    place.wait_for(&format!("/v4/images/{image}"), "status", "available", SOON);
+    place.later(&format!("/v4/images/{image}"), "status", "available");
     let seen = place.one(&["images", "view", image]);
     assert_eq!((&seen["size"], &seen["type"], &seen["is_public"]), (&512.into(), &"manual".into(), &false.into()));
 
@@ -30,7 +30,7 @@ fn the_demo_lives_and_dies() {
     let (id, linode) = (number(&made), number(&made).to_string());
     assert_eq!((&made["tags"], &made["has_user_data"]), (&serde_json::json!(["dock0", "web"]), &true.into()));
     let address = format!("/v4/linode/instances/{id}");
-    place.wait_for(&address, "status", "offline", SOON);
+    place.later(&address, "status", "offline");
     assert_eq!(place.one(&["firewalls", "devices-list", &firewall])["entity"]["label"], "web1");
     assert!(place.refused(&["linodes", "boot", &linode]).contains("Linode has no configuration profile to boot"));
 
@@ -38,7 +38,7 @@ fn the_demo_lives_and_dies() {
     let boot = number(&place.one(&[&boot[..], &["--root_pass", "Never-used-1"]].concat())).to_string();
     let scratch = ["linodes", "disk-create", &linode, "--label", "scratch", "--size", "1024", "--filesystem", "raw"];
     let scratch = number(&place.one(&scratch)).to_string();
-    place.wait_for(&format!("{address}/disks/{scratch}"), "status", "ready", SOON);
+    place.later(&format!("{address}/disks/{scratch}"), "status", "ready");
     let disks = place.json(&["linodes", "disks-list", &linode]);
     let sizes: Vec<_> = disks.iter().map(|disk| disk["size"].as_u64().unwrap()).collect();
     assert_eq!(sizes, [512, 1024]);
@@ -51,7 +51,7 @@ fn the_demo_lives_and_dies() {
 
     let started = Instant::now();
     place.cli(&["linodes", "boot", &linode, "--config_id", &number(&config).to_string()]);
-    place.wait_for(&address, "status", "running", SOON);
+    place.later(&address, "status", "running");
     let console = place.wait_console(id, "login:");
     eprintln!("from boot to the login: {:.1} s", started.elapsed().as_secs_f64());
     assert!(console.contains("dock0: "), "{console}");
@@ -61,13 +61,13 @@ fn the_demo_lives_and_dies() {
 
     place.cli(&["linodes", "shutdown", &linode]);
     assert!(!fs::exists(format!("/proc/{process}")).unwrap(), "QEMU is left");
-    place.wait_for(&address, "status", "offline", SOON);
+    place.later(&address, "status", "offline");
     place.cli(&["linodes", "config-update", &linode, &number(&config).to_string(), "--kernel", "linode/grub-legacy"]);
     place.cli(&["linodes", "boot", &linode]);
     place.wait_console(id, "login:");
-    place.wait_for(&address, "status", "running", SOON);
+    place.later(&address, "status", "running");
     place.cli(&["linodes", "shutdown", &linode]);
-    place.wait_for(&address, "status", "offline", SOON);
+    place.later(&address, "status", "offline");
     place.cli(&["linodes", "disk-delete", &linode, &scratch]);
     place.cli(&["linodes", "delete", &linode]);
     place.cli(&["images", "delete", image]);

@@ -1,10 +1,10 @@
 //! What a machine sees of the Linode it is.
 
 use crate::guest;
-use crate::place::{BOOT, Place, SOON, fetch};
+use crate::place::{Place, fetch};
 use serde_json::{Value, json};
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Asks the metadata service as a client would, with nothing but a connection.
 const METADATA: &str = r#"
@@ -28,7 +28,7 @@ fn a_machine_finds_its_disks_its_name_and_its_metadata() {
         "metadata": {"user_data": "aGVsbG8="}});
     let id = place.done("POST", "/v4/linode/instances", body)["id"].as_u64().unwrap();
     let linode = format!("/v4/linode/instances/{id}");
-    place.wait_for(&linode, "status", "offline", SOON);
+    place.later(&linode, "status", "offline");
     // The order is the profile's, not that of their making.
     let (second, third) = (place.make_disk(id, 7, None), place.make_disk(id, 9, None));
     let first = place.make_disk(id, 40, Some(&image));
@@ -55,16 +55,12 @@ fn a_machine_finds_its_disks_its_name_and_its_metadata() {
     // The port 22 of the machine is where the stand-in says; it reboots by itself, and comes up again.
     let fake = place.get(&format!("/fake/linodes/{id}"));
     assert_eq!(hear(&fake), "from the guest\n");
-    let again = |console: &str| console.matches("guest: done").count() == 2;
-    let end = Instant::now() + BOOT;
-    while !again(&place.wait_console(id, "guest: served")) {
-        assert!(Instant::now() < end, "it did not come up again");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    let done = |_: &Value| place.wait_console(id, "guest: served").matches("guest: done").count() == 2;
+    place.watch("/v4/profile", done);
     assert_eq!(place.get(&format!("/fake/linodes/{id}"))["process"], fake["process"]);
     // Then it powers itself off, and nobody starts it again.
     assert_eq!(hear(&fake), "from the guest\n");
-    place.wait_for(&linode, "status", "offline", SOON);
+    place.watch(&linode, |linode| linode["status"] == "offline");
     assert_eq!(place.get(&format!("/fake/linodes/{id}"))["process"], Value::Null);
     assert!(fs::read(place.disk(third)).unwrap().starts_with(b"again\n"), "what it wrote is on its disk");
 }
@@ -85,11 +81,7 @@ fn a_machine_that_powers_itself_off_is_started_again() {
     place.make_config(id, json!({"sda": {"disk_id": disk}}));
     place.done("POST", &format!("/v4/linode/instances/{id}/boot"), json!({}));
     let first = place.get(&format!("/fake/linodes/{id}"))["process"].as_u64().unwrap();
-    let end = Instant::now() + BOOT;
-    while place.get(&format!("/fake/linodes/{id}"))["process"].as_u64() == Some(first) {
-        assert!(Instant::now() < end, "it is still the same machine");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    place.watch(&format!("/fake/linodes/{id}"), |fake| fake["process"].as_u64() != Some(first));
     let events = place.get("/v4/account/events")["data"].clone();
     assert_eq!(events[0]["action"], "lassie_reboot");
     place.done("PUT", &format!("/v4/linode/instances/{id}"), json!({"watchdog_enabled": false}));
@@ -103,7 +95,7 @@ fn metadata_is_for_who_has_a_token() {
         "authorized_keys": ["ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two"]});
     let id = place.done("POST", "/v4/linode/instances", body)["id"].as_u64().unwrap();
     let linode = format!("/v4/linode/instances/{id}");
-    place.wait_for(&linode, "status", "offline", SOON);
+    place.later(&linode, "status", "offline");
     let disk = place.make_disk(id, 10, None);
     place.make_config(id, json!({"sda": {"disk_id": disk}}));
     place.fill_metadata_slowly(2);
@@ -125,7 +117,7 @@ fn metadata_is_for_who_has_a_token() {
         assert_eq!(fetch(&["-H", bad, &at("instance")]).0, 401, "{bad}");
     }
     let brief: Vec<String> = serde_json::from_slice(&token("1").1).unwrap();
-    std::thread::sleep(Duration::from_millis(1100));
+    place.pass(Duration::from_secs(1));
     assert_eq!(fetch(&["-H", &format!("Metadata-Token: {}", brief[0]), &at("instance")]).0, 401, "it has ended");
 
     let get = |path: &str| {
@@ -150,6 +142,7 @@ fn metadata_is_for_who_has_a_token() {
     let lines = String::from_utf8(lines).unwrap();
     assert!(lines.lines().any(|line| line == format!("ipv4.public: {ipv4}/32")), "{lines}");
     assert_eq!(fetch(&["-H", &known, &at("nothing")]).0, 404);
+    place.later(&linode, "status", "running");
     place.done("POST", &format!("{linode}/shutdown"), json!({}));
     assert_eq!(fetch(&["-H", &known, &at("network")]).0, 0, "it ends with its machine");
 }
@@ -163,7 +156,7 @@ fn a_region_without_metadata_has_none() {
     assert_eq!((status, refused), (400, json!({"errors": [{"field": "metadata", "reason": reason}]})));
     body.as_object_mut().unwrap().remove("metadata");
     let id = place.done("POST", "/v4/linode/instances", body)["id"].as_u64().unwrap();
-    place.wait_for(&format!("/v4/linode/instances/{id}"), "status", "offline", SOON);
+    place.later(&format!("/v4/linode/instances/{id}"), "status", "offline");
     let disk = place.make_disk(id, 10, None);
     place.make_config(id, json!({"sda": {"disk_id": disk}}));
     place.done("POST", &format!("/v4/linode/instances/{id}/boot"), json!({}));

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// How long something may take that takes a pace or two.
-pub const SOON: Duration = Duration::from_secs(20);
+/// How long everything takes: longer than any test, unless it lets time pass.
+pub const PACE: Duration = Duration::from_secs(3600);
 /// How long a machine may take to boot where it is emulated and not alone.
 pub const BOOT: Duration = Duration::from_secs(120);
 
@@ -26,12 +26,13 @@ impl Deref for Place {
 }
 
 impl Place {
-    /// One in which everything takes a fifth of a second.
+    /// One with a directory of its own.
     pub fn new() -> Place {
-        Place::of(Settings { pace: Duration::from_millis(200), ..Settings::default() })
+        Place::of(Settings::default())
     }
 
     pub fn of(settings: Settings) -> Place {
+        let settings = Settings { pace: PACE, ..settings };
         Place { fake: FakeLinode::start(settings).unwrap(), directory: tempfile::tempdir().unwrap() }
     }
 
@@ -95,16 +96,24 @@ impl Place {
         self.done("GET", path, Value::Null)
     }
 
-    /// Waits until something is so.
-    pub fn wait_for(&self, path: &str, field: &str, wanted: &str, within: Duration) -> Value {
-        let end = Instant::now() + within;
+    /// What something is when all that was begun is done.
+    pub fn later(&self, path: &str, field: &str, wanted: &str) -> Value {
+        self.pass(2 * PACE);
+        let document = self.get(path);
+        assert_eq!(document[field], wanted, "{path}: {document}");
+        document
+    }
+
+    /// Waits until a machine has brought something about.
+    pub fn watch(&self, path: &str, mut is_done: impl FnMut(&Value) -> bool) -> Value {
+        let end = Instant::now() + BOOT;
         loop {
             let document = self.get(path);
-            if document[field] == wanted {
+            if is_done(&document) {
                 return document;
             }
-            assert!(Instant::now() < end, "{path} has no {field} {wanted:?} after {within:?}: {document}");
-            std::thread::sleep(Duration::from_millis(50));
+            assert!(Instant::now() < end, "{path} is not done after {BOOT:?}: {document}");
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -126,7 +135,7 @@ impl Place {
     pub fn linode(&self, label: &str) -> u64 {
         let body = serde_json::json!({"region": "us-ord", "type": "g6-nanode-1", "label": label, "booted": false});
         let id = number(&self.done("POST", "/v4/linode/instances", body));
-        self.wait_for(&format!("/v4/linode/instances/{id}"), "status", "offline", SOON);
+        self.later(&format!("/v4/linode/instances/{id}"), "status", "offline");
         id
     }
 
@@ -134,7 +143,7 @@ impl Place {
     pub fn image(&self, raw: &Path) -> String {
         let (image, status) = self.upload(&gzip(raw));
         assert_eq!(status, 200);
-        self.wait_for(&format!("/v4/images/{image}"), "status", "available", SOON);
+        self.later(&format!("/v4/images/{image}"), "status", "available");
         image
     }
 
@@ -155,7 +164,7 @@ impl Place {
             serde_json::json!({"label": label, "size": size, "image": image, "root_pass": pass, "filesystem": "raw"});
         let path = format!("/v4/linode/instances/{linode}/disks");
         let id = number(&self.done("POST", &path, body));
-        self.wait_for(&format!("{path}/{id}"), "status", "ready", SOON);
+        self.later(&format!("{path}/{id}"), "status", "ready");
         id
     }
 

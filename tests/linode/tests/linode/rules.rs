@@ -1,10 +1,9 @@
 //! What Linode refuses, and in which words.
 
-use crate::place::{Place, SOON, complains, fetch, gzip, number, put};
+use crate::place::{PACE, Place, complains, fetch, gzip, number, put};
 use fake_linode::Settings;
 use serde_json::{Value, json};
 use std::fs;
-use std::time::Duration;
 
 fn complaint(field: &str, reason: &str) -> Value {
     json!({"errors": [{"field": field, "reason": reason}]})
@@ -125,14 +124,15 @@ fn disks_have_to_fit() {
     assert_eq!(made["filesystem"], "ext4");
     let formatted = fs::read(place.disk(number(&made))).unwrap();
     assert_eq!(formatted[1080..1082], [0x53, 0xef], "ext4's magic number");
-    place.wait_for(&format!("{path}/{}", made["id"]), "status", "ready", SOON);
+    place.later(&format!("{path}/{}", made["id"]), "status", "ready");
     place.done("DELETE", &format!("{path}/{}", made["id"]), json!({}));
-    while place.ask("GET", &format!("{path}/{}", made["id"]), "").0 != 404 {}
+    place.pass(PACE);
+    assert_eq!(place.ask("GET", &format!("{path}/{}", made["id"]), "").0, 404);
     let inherits = place.done("POST", &path, good.clone());
     assert_eq!((&inherits["label"], &inherits["filesystem"]), (&json!("an image"), &json!("ext4")));
-    place.wait_for(&format!("{path}/{}", inherits["id"]), "status", "ready", SOON);
+    place.later(&format!("{path}/{}", inherits["id"]), "status", "ready");
     place.done("DELETE", &format!("{path}/{}", inherits["id"]), json!({}));
-    while place.ask("GET", &format!("{path}/{}", inherits["id"]), "").0 != 404 {}
+    place.pass(PACE);
     let disk = place.make_disk(id, 4, Some(&image));
     let bytes = fs::read(place.disk(disk)).unwrap();
     assert_eq!((bytes.len(), &bytes[..3 << 20]), (4 << 20, &vec![7; 3 << 20][..]), "the image, and zeros behind it");
@@ -145,10 +145,11 @@ fn disks_have_to_fit() {
     assert_eq!(refused, (400, complaint("size", "Insufficient space for this disk: 4 MB are unallocated")));
     place.done("DELETE", &format!("{path}/{full}"), json!({}));
     assert_eq!(place.get(&format!("{path}/{full}"))["status"], "deleting");
-    while place.ask("GET", &format!("{path}/{full}"), "").0 != 404 {}
+    place.pass(PACE);
+    assert_eq!(place.ask("GET", &format!("{path}/{full}"), "").0, 404);
     assert!(!place.disk(full).exists());
     place.done("POST", &format!("{path}/{disk}/resize"), json!({"size": 5}));
-    assert_eq!(place.wait_for(&format!("{path}/{disk}"), "status", "ready", SOON)["size"], 5);
+    assert_eq!(place.later(&format!("{path}/{disk}"), "status", "ready")["size"], 5);
     assert_eq!(fs::metadata(place.disk(disk)).unwrap().len(), 5 << 20);
 }
 
@@ -190,7 +191,7 @@ fn profiles_name_what_is_there() {
 
 #[test]
 fn one_thing_at_a_time() {
-    let place = Place::of(Settings { pace: Duration::from_secs(2), ..Settings::default() });
+    let place = Place::new();
     let busy = (400, json!({"errors": [{"reason": "Linode busy."}]}));
     let body = r#"{"region": "us-ord", "type": "g6-nanode-1", "label": "web1"}"#;
     let (_, made) = place.ask("POST", "/v4/linode/instances", body);
@@ -198,33 +199,28 @@ fn one_thing_at_a_time() {
     assert_eq!(made["status"], "provisioning");
     assert_eq!(place.ask("POST", &format!("{path}/disks"), r#"{"size": 1, "label": "x"}"#), busy);
     assert_eq!(place.ask("DELETE", &path, ""), busy);
-    place.wait_for(&path, "status", "offline", SOON);
+    place.later(&path, "status", "offline");
     let (_, disk) = place.ask("POST", &format!("{path}/disks"), r#"{"size": 1, "label": "x", "filesystem": "raw"}"#);
     place.make_config(made["id"].as_u64().unwrap(), json!({"sda": {"disk_id": disk["id"]}}));
     assert_eq!(place.ask("POST", &format!("{path}/boot"), "{}"), busy, "the disk is not ready");
     assert_eq!(place.ask("POST", &format!("{path}/shutdown"), "").1["errors"][0]["reason"], "Linode is not running.");
     assert_eq!(place.ask("POST", &format!("{path}/reboot"), "").1["errors"][0]["reason"], "Linode is not running.");
-    place.wait_for(&format!("{path}/disks/{}", disk["id"]), "status", "ready", SOON);
+    place.later(&format!("{path}/disks/{}", disk["id"]), "status", "ready");
     place.done("POST", &format!("{path}/boot"), json!({}));
     assert_eq!(place.get(&path)["status"], "booting");
-    place.wait_for(&path, "status", "running", SOON);
+    place.later(&path, "status", "running");
     assert_eq!(place.ask("POST", &format!("{path}/boot"), "").1["errors"][0]["reason"], "Linode is already booted.");
     place.done("POST", &format!("{path}/reboot"), json!({}));
     assert_eq!(place.get(&path)["status"], "rebooting");
     assert_eq!(place.ask("POST", &format!("{path}/shutdown"), ""), busy);
-    place.wait_for(&path, "status", "running", SOON);
+    place.later(&path, "status", "running");
     place.done("POST", &format!("{path}/shutdown"), json!({}));
     assert_eq!(place.get(&path)["status"], "shutting_down");
 }
 
 #[test]
 fn images_that_are_none_go_away() {
-    let place = Place::of(Settings {
-        pace: Duration::from_millis(200),
-        most_stored: 1 << 20,
-        most_unpacked: 4 << 20,
-        ..Settings::default()
-    });
+    let place = Place::of(Settings { most_stored: 1 << 20, most_unpacked: 4 << 20, ..Settings::default() });
     let raw = place.directory.path().join("raw");
     fs::write(&raw, vec![0; (4 << 20) + 1]).unwrap();
     let whole = gzip(&raw);
@@ -240,14 +236,14 @@ fn images_that_are_none_go_away() {
         let event = place.get("/v4/account/events")["data"][0].clone();
         assert_eq!((&event["action"], &event["status"]), (&json!("image_upload"), &json!("failed")));
         assert!(event["message"].as_str().unwrap().starts_with(reason), "{event}");
-        std::thread::sleep(Duration::from_millis(500));
+        place.pass(2 * PACE);
         assert_eq!(place.ask("GET", &format!("/v4/images/{image}"), "").0, 404);
     }
     assert_eq!(place.upload(&vec![1; (1 << 20) + 1]).1, 413);
     let (image, status) = place.upload(&good);
     let seen = place.get(&format!("/v4/images/{image}"));
     assert_eq!((status, &seen["status"], &seen["size"]), (200, &json!("creating"), &json!(4)));
-    place.wait_for(&format!("/v4/images/{image}"), "status", "available", SOON);
+    place.later(&format!("/v4/images/{image}"), "status", "available");
     assert_eq!(put(&raw, &format!("http://{}/upload/nobodys", place.address())), 403);
     let answer = place.done("POST", "/v4/images/upload", json!({"label": "x", "region": "us-ord"}));
     let words = ["-T", raw.to_str().unwrap(), answer["upload_to"].as_str().unwrap()];
