@@ -77,9 +77,14 @@ impl Vm {
         self.child.id()
     }
 
-    /// Whether QEMU has ended by itself. Asks, and does not wait.
-    pub fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait().context("asking after QEMU")?.is_some())
+    /// How QEMU has ended by itself, if it has. Asks, and does not wait.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("asking after QEMU")
+    }
+
+    /// What QEMU said on its standard error so far.
+    pub fn complaints(&self) -> String {
+        String::from_utf8_lossy(&self.captured.lock().complaints).into_owned()
     }
 
     /// The command line that repeats this machine, with what was to be plugged in by hand as comments behind it.
@@ -205,8 +210,8 @@ impl Vm {
             Why::Ended(None) => Why::Ended(self.reap_within(LAST_BREATH).ok()),
             Why::Ended(Some(_)) | Why::Deadline(_) | Why::InitKilled => why,
         };
-        let complaints = String::from_utf8_lossy(&self.captured.lock().complaints).into_owned();
-        let (console, command, ran) = (self.console(), self.command_line(), self.started.elapsed());
+        let (console, complaints) = (self.console(), self.complaints());
+        let (command, ran) = (self.command_line(), self.started.elapsed());
         Failure { what: what.to_string(), why, ran, console, complaints, command }
     }
 

@@ -56,15 +56,22 @@ impl Vms {
             "metadata": metadata.map(|server| server.address().port())})
     }
 
-    /// Those that have ended by themselves since the last time.
-    fn take_ended(&mut self) -> Result<Vec<u64>> {
+    /// Those that have ended by themselves since the last time, and what QEMU complains about where it did not end well.
+    fn take_ended(&mut self) -> Result<Vec<(u64, Option<String>)>> {
         let mut ended = Vec::new();
         for (linode, running) in &mut self.running {
-            if running.vm.has_ended()? {
-                ended.push(*linode);
+            if let Some(status) = running.vm.ended()? {
+                let complaint = || format!("QEMU ended ({status}): {}", running.vm.complaints().trim_end());
+                ended.push((*linode, (!status.success()).then(complaint)));
             }
         }
-        ended.iter().for_each(|linode| self.stop(*linode));
+        for (linode, complaint) in &ended {
+            self.stop(*linode);
+            if complaint.is_some() {
+                // Perhaps somebody took one of them in the meantime.
+                self.ports.remove(linode);
+            }
+        }
         Ok(ended)
     }
 }
@@ -107,13 +114,17 @@ impl World {
 
     /// Takes note of the machines that have powered themselves off, and starts those again that are watched over.
     pub fn look_after(&mut self) -> Result<()> {
-        for id in self.vms.take_ended()? {
+        for (id, complaint) in self.vms.take_ended()? {
             let Ok(linode) = self.linode_mut(id) else { continue };
             linode.status = Moving::still(Status::Offline);
-            let (is_watched, config) = (linode.watchdog, linode.booted);
-            if let (true, Some(config)) = (is_watched, config) {
-                // A profile that is gone or does not fit any more leaves it off, and the event says so.
-                drop(self.start(id, config, Status::Booting, "lassie_reboot"));
+            let (entity, is_watched, config) = (linode.entity(), linode.watchdog, linode.booted);
+            if let Some(complaint) = complaint {
+                self.state.record_failure(self.now, "linode_boot", entity, &complaint);
+            } else if let (true, Some(config)) = (is_watched, config)
+                && self.start(id, config, Status::Booting, "lassie_reboot").is_err()
+            {
+                let why = "What it was booted with is gone.";
+                self.state.record_failure(self.now, "lassie_reboot", entity, why);
             }
         }
         Ok(())

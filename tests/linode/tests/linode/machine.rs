@@ -78,13 +78,42 @@ fn a_machine_that_powers_itself_off_is_started_again() {
     let image = place.image(&guest::disk(place.directory.path(), "poweroff -f"));
     let id = place.linode("web1");
     let disk = place.make_disk(id, 40, Some(&image));
-    place.make_config(id, json!({"sda": {"disk_id": disk}}));
+    let config = place.make_config(id, json!({"sda": {"disk_id": disk}}));
     place.done("POST", &format!("/v4/linode/instances/{id}/boot"), json!({}));
     let first = place.get(&format!("/fake/linodes/{id}"))["process"].as_u64().unwrap();
     place.watch(&format!("/fake/linodes/{id}"), |fake| fake["process"].as_u64() != Some(first));
     let events = place.get("/v4/account/events")["data"].clone();
-    assert_eq!(events[0]["action"], "lassie_reboot");
-    place.done("PUT", &format!("/v4/linode/instances/{id}"), json!({"watchdog_enabled": false}));
+    assert_eq!((&events[0]["action"], &events[0]["status"]), (&json!("lassie_reboot"), &json!("scheduled")));
+    place.done("DELETE", &format!("/v4/linode/instances/{id}/configs/{config}"), json!({}));
+    place.watch(&format!("/v4/linode/instances/{id}"), |linode| linode["status"] == "offline");
+    let event = &place.get("/v4/account/events")["data"][0];
+    assert_eq!((&event["action"], &event["status"]), (&json!("lassie_reboot"), &json!("failed")));
+    assert_eq!(event["message"], "What it was booted with is gone.");
+}
+
+#[test]
+fn a_machine_that_does_not_start_says_why() {
+    let place = Place::new();
+    let id = place.linode("web1");
+    let disk = place.make_disk(id, 1, None);
+    place.make_config(id, json!({"sda": {"disk_id": disk}}));
+    let (linode, fake) = (format!("/v4/linode/instances/{id}"), format!("/fake/linodes/{id}"));
+    place.done("POST", &format!("{linode}/boot"), json!({}));
+    let port = place.get(&fake)["ports"]["22"].as_u64().unwrap();
+    place.later(&linode, "status", "running");
+    place.done("POST", &format!("{linode}/shutdown"), json!({}));
+    place.later(&linode, "status", "offline");
+    let taken = std::net::TcpListener::bind(("127.0.0.1", u16::try_from(port).unwrap())).unwrap();
+    place.done("POST", &format!("{linode}/boot"), json!({}));
+    place.watch(&linode, |linode| linode["status"] == "offline");
+    let event = &place.get("/v4/account/events")["data"][0];
+    assert_eq!((&event["action"], &event["status"]), (&json!("linode_boot"), &json!("failed")));
+    let said = event["message"].as_str().unwrap();
+    assert!(said.starts_with("QEMU ended (exit status: 1): ") && said.contains(&format!(":{port}-:22")), "{said}");
+    drop(taken);
+    place.done("POST", &format!("{linode}/boot"), json!({}));
+    assert_ne!(place.get(&fake)["ports"]["22"], json!(port), "it has others now");
+    place.later(&linode, "status", "running");
 }
 
 /// As the host sees the metadata service, which needs no machine that asks.
