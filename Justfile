@@ -164,8 +164,9 @@ cyclonedx:
         cargo install --quiet --debug --locked --root build/tools cargo-cyclonedx --version {{cyclonedx_version}}
 
 # A stand-in for Linode on loopback, whose machines boot here; prints the environment in which linode-cli goes there (--help for more)
+[positional-arguments]
 fake-linode *ARGS: linode-cli
-    @cargo run -q -p fake-linode -- {{ARGS}}
+    @cargo run -q -p fake-linode -- "$@"
 
 # The real client of Linode's API, once in build/tools
 linode-cli:

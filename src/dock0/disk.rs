@@ -83,7 +83,7 @@ impl Disk {
     /// Fills `root` with everything that stands on the disk.
     pub fn stage(&self, root: &Path) -> Result<()> {
         let release = format!("{}/0", layout::RELEASES);
-        for directory in [release.as_str(), "boot/grub", layout::STATE, "config"] {
+        for directory in [release.as_str(), "boot/grub", layout::STATE] {
             make_directories(root, directory)?;
         }
         for ArtifactFile { artifact, file } in &self.artifacts {
@@ -100,8 +100,10 @@ impl Disk {
         for GivenFile { path, bytes, reader } in self.origin.read()? {
             add_given(root, &path, &bytes, reader)?;
         }
+        // An empty one would be a configuration, and none would be waited for.
         match &self.config {
             Some(config) => {
+                make_directories(root, "config")?;
                 // The directory itself may be named by a link; those inside of it are copied as links.
                 let config = fs::canonicalize(config).with_context(|| format!("looking at {}", config.display()))?;
                 copy_tree(&config, &root.join(layout::CONFIG_TEMPLATES))

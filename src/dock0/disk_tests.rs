@@ -50,6 +50,21 @@ fn a_disk_is_a_clean_ext4_with_the_layout_and_all_of_it_is_roots() {
     assert!(debugfs(&image, "cat /boot/grub/menu.lst").contains("kernel /releases/5/kernel root=LABEL=dock0"));
 }
 
+/// An empty one would be there, and so none would be waited for.
+#[test]
+fn a_disk_without_a_configuration_has_no_place_for_one() {
+    let place = tempfile::tempdir().unwrap();
+    let image = place.path().join("disk.img");
+    let mut disk = disk(place.path());
+    let mut directories = || {
+        disk.write(&image, Existing::Replace).unwrap();
+        disk.config = None;
+        debugfs(&image, "ls -p /")
+    };
+    let (with, without) = (directories(), directories());
+    assert!(with.contains("/config/") && !without.contains("/config/"), "{with}{without}");
+}
+
 #[test]
 fn a_disk_that_is_too_small_is_an_error_and_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();

@@ -1,12 +1,19 @@
 //! A VM waits for its configuration, and takes it from its operators alone.
 
 use crate::lab::{Lab, bundle, facts, laid, path};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use boot_tests::boot::DEADLINE;
+use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition, Publisher, Root};
 use bundles::Row;
+use dock0::disk::Disk;
 use dock0::image::Format;
+use dock0::menu::Menu;
+use dock0::origin::Origin;
+use dock0::output::Existing;
+use dock0::release::ArtifactFile;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
@@ -34,6 +41,26 @@ fn a_vm_waits_for_its_configuration_and_boots_with_it() -> Result<()> {
 }
 
 /// As an operator does it: keys, a disk with this VM's identity, and the two verbs.
+/// As `dock0 disk --trust operators.pem` makes it: without a configuration, and with somebody who may push one.
+#[test]
+fn a_disk_that_was_made_without_a_configuration_waits_for_one() -> Result<()> {
+    let lab = Lab::new()?;
+    let operators = lab.place.path().join("operators.pem");
+    std::fs::write(&operators, &lab.operators.pem)?;
+    let root = Root::with_menagerie("made")?.pack(Format::Erofs)?;
+    let files = [("kernel", boot_tests::kernel()), ("initrd", boot_tests::initrd()), ("vm_root", root.path.clone())];
+    let artifact = |(name, file): (&str, PathBuf)| format!("{name}=1@{}", file.display()).parse().map_err(Error::msg);
+    let artifacts = files.into_iter().map(artifact).collect::<Result<Vec<ArtifactFile>>>()?;
+    let origin = Origin { trust: vec![operators], ..Origin::default() };
+    let disk = DiskFile::blank(0)?;
+    let made = Disk { artifacts, config: None, origin, size: 64 << 20, menu: Menu::default() };
+    made.write(&disk.path, Existing::Replace)?;
+    let mut vm = lab.boot(&disk, "").start()?;
+    lab.push(&mut vm, &bundle("web1"))?;
+    assert_eq!(laid(&facts(vm)?, "/etc/hostname").0, "web1");
+    Ok(())
+}
+
 #[test]
 fn an_operator_pushes_with_dock0() -> Result<()> {
     let lab = Lab::new()?;
