@@ -7,8 +7,8 @@ layout := if TARGET =~ "-gnu$" { ",-O2,--bp-compression-sort=both" } else { "" }
 # Where crates lie on this machine is in no program: elsewhere the same bytes come out, and the names are shorter.
 crates := env("CARGO_HOME", env("HOME") / ".cargo") / "registry/src/"
 remap := "--remap-path-prefix=" + crates + "= --remap-path-prefix=" + crates + "index.crates.io-1949cf8c6b5b557f/="
-# How static programs are built: relocations in their short form.
-static := 'DOCK0_BUILT=$(git log -1 --format=%ct) RUSTFLAGS="' + remap + ' -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' + layout + '"'
+# How static programs are built: relocations in their short form; all with the same C flags, or each would have ring built anew.
+static := 'CFLAGS=-DOPENSSL_SMALL DOCK0_BUILT=$(git log -1 --format=%ct) RUSTFLAGS="' + remap + ' -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' + layout + '"'
 profile := "--profile init --target " + TARGET
 # ring without its tables of multiples of the curves' base points: 175 KB of noise, which no compressor shortens, and which make a
 # handshake 0.3 ms faster. Two functions that ring then lacks, since x86-64 alone asks for them, are its general ones. An update
@@ -100,7 +100,7 @@ kernel-menuconfig CONFIG="linode": tools
 # Build the static init, and build/init: the same without the tables for unwinding, which a program that aborts never reads
 init:
     @mkdir -p build
-    CFLAGS=-DOPENSSL_SMALL {{static}} cargo rustc {{profile}} -p init --bin init -- -C link-arg={{small_ring}}
+    {{static}} cargo rustc {{profile}} -p init --bin init -- -C link-arg={{small_ring}}
     @[ build/init -nt {{built}}/init ] || objcopy -R .eh_frame -R .eh_frame_hdr -R .gcc_except_table {{built}}/init build/init
 
 # Build the static probe that the boot tests run as /sbin/init, and the guest of the power-cut rig
