@@ -4,7 +4,7 @@ use crate::measure::Measured;
 use crate::output::{Access, Existing};
 use crate::recipe::Wanted;
 use crate::signing::{self, Signer};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use menagerie::{Name, Timestamp};
 use serde::Serialize;
 use std::ffi::OsString;
@@ -13,6 +13,19 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use wire::manifest::{MAX_BYTES, Manifest};
+
+/// The seconds of a day.
+pub const DAY: u64 = 86_400;
+/// How long a manifest can be installed, in days, if nobody says so.
+pub const LASTS: u32 = 90;
+/// The longest that can be asked for, in days: ten years.
+const LASTS_MOST: u32 = 3650;
+
+/// So many days, as `--expires` has them.
+pub fn lasts(days: u32) -> Result<Duration> {
+    ensure!((1..=LASTS_MOST).contains(&days), "--expires {days}: must be 1 to {LASTS_MOST} days");
+    Ok(Duration::from_secs(DAY * u64::from(days)))
+}
 
 /// What a manifest says besides its artifacts.
 #[derive(Clone, Debug)]

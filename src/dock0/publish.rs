@@ -1,7 +1,7 @@
 //! The verbs of whoever publishes releases: manifest, outdated.
 
 use super::{complain, say};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use argh::FromArgs;
 use dock0::manifest::{self, Head, Previous};
 use dock0::measure::Measured;
@@ -10,14 +10,6 @@ use dock0::output::{Access, Existing};
 use dock0::recipe::{Recipe, Wanted, word};
 use dock0::signing::{self, Signer};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// The seconds of a day.
-const DAY: u64 = 86_400;
-/// How long a manifest can be installed, in days, if nobody says so.
-const LASTS: u32 = 90;
-/// The longest that can be asked for, in days: ten years.
-const LASTS_MOST: u32 = 3650;
 
 /// Makes release.json of a list of artifacts, and signs it. Each artifact that the release.json before does not know is
 /// fetched once.
@@ -31,7 +23,7 @@ pub struct ManifestArguments {
     #[argh(option)]
     key: Option<PathBuf>,
     /// in how many days it expires (90)
-    #[argh(option, default = "LASTS")]
+    #[argh(option, default = "manifest::LASTS")]
     expires: u32,
     /// what it is a release of; before what the list says (dock0)
     #[argh(option)]
@@ -70,16 +62,14 @@ pub struct OutdatedArguments {
 
 pub fn manifest(arguments: ManifestArguments) -> Result<()> {
     let ManifestArguments { output, key, expires, product, channel, arch, refetch, config } = arguments;
-    if !(1..=LASTS_MOST).contains(&expires) {
-        bail!("--expires {expires}: must be 1 to {LASTS_MOST} days");
-    }
+    let lasts = manifest::lasts(expires)?;
     let (recipe, _) = Recipe::read(&config)?;
     let head = Head {
         product: word("product", product.as_deref(), recipe.product.as_deref(), "dock0")?,
         channel: word("channel", channel.as_deref(), recipe.channel.as_deref(), "stable")?,
         arch: word("arch", arch.as_deref(), recipe.arch.as_deref(), "x86_64")?,
         issued: manifest::now()?,
-        lasts: Duration::from_secs(DAY * u64::from(expires)),
+        lasts,
     };
     // A wrong password is noticed before anything is fetched.
     let signer = key.as_deref().map(Signer::read).transpose()?;

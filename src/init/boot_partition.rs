@@ -35,7 +35,8 @@ pub struct BootPartition {
 }
 
 impl BootPartition {
-    /// Mounts it for writing (state is kept there) where that can be, with nothing on it taken for a program or a device.
+    /// Mounts it for writing (state is kept there) where that can be, with nothing on it taken for a program or a device; it
+    /// grows to its disk then.
     pub fn mount(disk: &Device, places: &Places) -> Result<Self, Failure> {
         let (source, target) = (&disk.path, &places.bootmnt);
         let doing = || format!("mounting {source} on {target} as ext4");

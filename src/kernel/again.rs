@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::make::{self, Log};
+use crate::make;
 use crate::places::Places;
-use crate::{Recipe, kconfig, key, source, stamp, tools, tree};
+use crate::{Recipe, Workbench, kconfig, key, source, stamp, tools, tree};
 
 /// Builds the kernel that is there once more and compares. Another one is kept, to be looked at.
 pub fn build_again(root: &Path, config: &str) -> Result<String> {
@@ -15,10 +15,7 @@ pub fn build_again(root: &Path, config: &str) -> Result<String> {
     let key = key::of_build(&recipe, &tools::compiler_version()?);
     let first = stamp::read_current(&places, &key);
     let first = first.with_context(|| format!("there is no kernel to compare with: just kernel {config}"))?;
-    tools::require(&recipe.source, &recipe.asked)?;
-    let _lock = places.lock()?;
-    let mut log = Log::create(&places.check_log)?;
-    let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
+    let Workbench { tree, mut log, _lock } = Workbench::of(&recipe, &places)?;
     let objects = format!("{config}-again-elsewhere");
     tree::remove_folder(&tree.objects(&objects))?;
     let merged = kconfig::merge(&tree, &objects, &recipe.asked, &mut log)?;

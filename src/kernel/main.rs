@@ -25,6 +25,7 @@ mod update;
 mod upstream;
 mod version;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -176,6 +177,23 @@ impl Recipe {
     }
 }
 
+/// The tree of whoever looks at a kernel and builds none to keep: nobody else's meanwhile, with a log of its own.
+struct Workbench {
+    tree: Tree,
+    log: Log,
+    _lock: File,
+}
+
+impl Workbench {
+    fn of(recipe: &Recipe, places: &Places) -> Result<Self> {
+        tools::require(&recipe.source, &recipe.asked)?;
+        let _lock = places.lock()?;
+        let mut log = Log::create(&places.check_log)?;
+        let tree = tree::provide(places, &recipe.source, &recipe.patches, &mut log)?;
+        Ok(Self { tree, log, _lock })
+    }
+}
+
 fn build_kernel(root: &Path, config: &str) -> Result<()> {
     let places = Places::below(root, config);
     let recipe = Recipe::read(&places, config)?;
@@ -214,10 +232,7 @@ fn say_if_current(places: &Places, config: &str, key: &str) -> bool {
 fn check_fragments(root: &Path, config: &str) -> Result<()> {
     let places = Places::below(root, config);
     let recipe = Recipe::read(&places, config)?;
-    tools::require(&recipe.source, &recipe.asked)?;
-    let _lock = places.lock()?;
-    let mut log = Log::create(&places.check_log)?;
-    let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
+    let Workbench { tree, mut log, _lock } = Workbench::of(&recipe, &places)?;
     kconfig::merge(&tree, &format!("{config}-check"), &recipe.asked, &mut log)?;
     println!("kernel {config} {}: all {} options survived the merge", tree.version()?, recipe.asked.len());
     Ok(())

@@ -4,21 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::Recipe;
 use crate::compare::{Kind, compare};
 use crate::fragment::{self, Asked, Value};
-use crate::make::{self, Log};
+use crate::make;
 use crate::places::Places;
-use crate::{kconfig, tools, tree};
+use crate::{Recipe, Workbench, kconfig};
 
 /// Shows the menu in this terminal and returns what was changed, as a fragment. Nothing else remembers it.
 pub fn show(root: &Path, config: &str) -> Result<String> {
     let places = Places::below(root, config);
     let recipe = Recipe::read(&places, config)?;
-    tools::require(&recipe.source, &recipe.asked)?;
-    let _lock = places.lock()?;
-    let mut log = Log::create(&places.check_log)?;
-    let tree = tree::provide(&places, &recipe.source, &recipe.patches, &mut log)?;
+    let Workbench { tree, mut log, _lock } = Workbench::of(&recipe, &places)?;
     let objects = format!("{config}-menu");
     let before = kconfig::merge(&tree, &objects, &recipe.asked, &mut log)?;
     // Not silent, make and the menu would end with what this program does not do: "Execute 'make' to start the build".

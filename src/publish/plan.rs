@@ -6,21 +6,16 @@ use crate::github::{GitHub, Release};
 use crate::release::ReleaseArguments;
 use crate::repository::{Changes, Commit, Repository};
 use crate::serial::Newest;
-use crate::standing::Standing;
 use crate::trust;
 use crate::twice::Built;
 use anyhow::{Context, Result, bail, ensure};
-use dock0::manifest::{self, Head};
+use dock0::manifest::{self, DAY, Head};
 use dock0::recipe::word;
 use dock0::signing::Signer;
 use init::trust::Key;
 use menagerie::{Name, Version};
 use std::time::Duration;
 
-/// The seconds of a day.
-const DAY: u64 = 86_400;
-/// The longest that a manifest can be installed, in days, as `dock0 manifest` has it.
-const LASTS_MOST: u32 = 3650;
 /// How old a manifest may be that is published, in seconds: it expires by the day on which it was made.
 const OLDEST: u64 = DAY;
 /// What the manifest says that it is a release of, and for what.
@@ -49,8 +44,7 @@ pub struct Plan {
 impl Plan {
     /// Asks all that can be asked before an hour of building.
     pub fn of(repository: Repository, arguments: &ReleaseArguments) -> Result<Plan> {
-        let expires = arguments.expires;
-        ensure!((1..=LASTS_MOST).contains(&expires), "--expires {expires}: must be 1 to {LASTS_MOST} days");
+        let lasts = manifest::lasts(arguments.expires)?;
         let channel = word("channel", Some(&arguments.channel), None, STABLE)?;
         let is_for_all = channel.as_str() == STABLE || arguments.prerelease || arguments.draft;
         ensure!(is_for_all, "--channel {channel} without --prerelease: everybody's latest release would be of it");
@@ -63,7 +57,6 @@ impl Plan {
         let key = trust::of(&signer)?;
         let github = GitHub::find()?;
         ensure!(github.has(&commit)?, "GitHub has no commit {}: push it first", commit.short());
-        let lasts = Duration::from_secs(DAY * u64::from(expires));
         let plan = Plan { repository, commit, version, github, channel, lasts, asked: arguments.serial, signer, key };
         plan.target()?;
         Ok(plan)
@@ -89,20 +82,18 @@ impl Plan {
         Ok((own.into_iter().next(), others))
     }
 
-    /// The serial of a new manifest: more than any there is, drafts', and that of what is replaced, which a machine may have.
-    pub fn serial(&self, standing: &Standing, others: &[Release]) -> Result<u64> {
-        let newest = match standing {
-            Standing::Begun(_) => return Ok(0), // it has one
-            Standing::Vacant => self.newest(others.iter())?,
-            Standing::Replaced => {
-                let (own, _) = self.releases()?;
-                let newest = self.newest(others.iter().chain(&own))?;
-                match self.dist() {
-                    // Replacing was begun before, and the manifest may be gone already.
-                    Ok(dist) if dist.manifest.channel == self.channel => newest.or(dist.manifest.serial, &dist.folder),
-                    Ok(_) | Err(_) => newest,
-                }
-            }
+    /// The serial of a new manifest: more than any there is, drafts' too.
+    pub fn serial(&self, others: &[Release]) -> Result<u64> {
+        self.newest(others.iter())?.next(self.asked)
+    }
+
+    /// The same where this release is replaced: a machine may have its manifest.
+    pub fn serial_after(&self, own: &Release, others: &[Release]) -> Result<u64> {
+        let newest = self.newest(others.iter().chain([own]))?;
+        let newest = match self.dist() {
+            // Replacing was begun before, and the manifest may be gone already.
+            Ok(dist) if dist.manifest.channel == self.channel => newest.or(dist.manifest.serial, &dist.folder),
+            Ok(_) | Err(_) => newest,
         };
         newest.next(self.asked)
     }

@@ -42,7 +42,7 @@ pub struct ReleaseArguments {
     #[argh(option, default = "String::from(\"stable\")")]
     pub channel: String,
     /// in how many days the manifest expires (90)
-    #[argh(option, default = "90")]
+    #[argh(option, default = "dock0::manifest::LASTS")]
     pub expires: u32,
     /// the version, which becomes a tag
     #[argh(positional)]
@@ -58,11 +58,9 @@ pub fn release(arguments: ReleaseArguments) -> Result<()> {
         return say(&format!("{}: two builds have the same {} files", commit.short(), built.assets.len()));
     }
     let plan = Plan::of(repository, &arguments)?;
-    let (own, others) = plan.releases()?;
-    let standing = Standing::of(&plan, own, arguments.clobber)?;
-    let serial = plan.serial(&standing, &others)?;
+    let standing = Standing::of(&plan, arguments.clobber)?;
     let built = build_twice(&plan.repository, &plan.commit, &plan.repository.place("build/release"))?;
-    let dist = provide(&plan, &standing, &built, serial)?;
+    let dist = provide(&plan, &standing, &built)?;
     let (version, files, serial) = (&plan.version, dist.assets.len(), dist.manifest.serial);
     if arguments.dry_run {
         return say(&format!("{}: {files} files, serial {serial}; not uploaded", dist.folder.display()));
@@ -77,16 +75,16 @@ pub fn release(arguments: ReleaseArguments) -> Result<()> {
 }
 
 /// What is uploaded: what was begun with, what is in `dist/` if it is what would be made now, or else that.
-fn provide(plan: &Plan, standing: &Standing, built: &Built, serial: u64) -> Result<Dist> {
+fn provide(plan: &Plan, standing: &Standing, built: &Built) -> Result<Dist> {
     match standing {
         Standing::Begun(own) => plan
             .take_up(own, built)
             .with_context(|| format!("the draft of {} cannot be gone on with, --clobber replaces it", plan.version)),
-        Standing::Vacant => match plan.dist() {
-            Ok(dist) if dist.manifest.serial >= serial && plan.check_same(&dist, built).is_ok() => Ok(dist),
-            Ok(_) | Err(_) => plan.make(built, serial),
+        Standing::Vacant(serial) => match plan.dist() {
+            Ok(dist) if dist.manifest.serial >= *serial && plan.check_same(&dist, built).is_ok() => Ok(dist),
+            Ok(_) | Err(_) => plan.make(built, *serial),
         },
-        Standing::Replaced => plan.make(built, serial),
+        Standing::Replaced(serial) => plan.make(built, *serial),
     }
 }
 

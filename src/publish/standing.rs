@@ -9,30 +9,35 @@ use anyhow::{Result, bail, ensure};
 /// What GitHub has of the version.
 #[derive(Debug)]
 pub enum Standing {
-    /// Nothing, or a draft without files.
-    Vacant,
+    /// Nothing, or a draft without files; the serial that is its turn.
+    Vacant(u64),
     /// A draft that was signed: it has the sums, which come after the other signed files and before all else.
     Begun(Release),
-    /// Files that are to be replaced: published ones, or the first ones of a draft that broke off before the sums.
-    Replaced,
+    /// Files that are to be replaced, under this serial: published ones, or the first ones of a draft that broke off before
+    /// the sums.
+    Replaced(u64),
 }
 
 impl Standing {
-    /// Looks at the release that is there.
-    pub fn of(plan: &Plan, own: Option<Release>, clobber: bool) -> Result<Standing> {
+    /// Looks at the releases that are there.
+    pub fn of(plan: &Plan, clobber: bool) -> Result<Standing> {
         let version = &plan.version;
-        let Some(own) = own else { return Ok(Standing::Vacant) };
+        let (own, others) = plan.releases()?;
+        let Some(own) = own else { return plan.serial(&others).map(Standing::Vacant) };
         if clobber {
-            return Ok(Standing::Replaced);
+            return plan.serial_after(&own, &others).map(Standing::Replaced);
         }
         ensure!(own.draft, "{version} is published already: take another version, or --clobber replaces its files");
         if own.assets.is_empty() {
-            return Ok(Standing::Vacant);
+            return plan.serial(&others).map(Standing::Vacant);
         }
         if let Some(other) = own.assets.iter().find(|asset| !is_ours(&asset.name)) {
             bail!("there is a draft of {version} with other files, {}: --clobber replaces them", other.name);
         }
-        Ok(if own.asset(SUMS).is_some() { Standing::Begun(own) } else { Standing::Replaced })
+        match own.asset(SUMS) {
+            Some(_) => Ok(Standing::Begun(own)),
+            None => plan.serial_after(&own, &others).map(Standing::Replaced),
+        }
     }
 }
 

@@ -13,17 +13,16 @@ use dock0::progress::step;
 const FIRST: [&str; 4] = [MANIFEST, MANIFEST_SIGNATURE, SUMS_SIGNATURE, SUMS];
 
 /// Uploads what is missing, looks at all of it once more, and shows it. Building took its time: what GitHub has is asked anew.
-pub fn publish(plan: &Plan, standing: &Standing, dist: &Dist, look: Look) -> Result<()> {
+pub fn publish(plan: &Plan, standing: &Standing, dist: &Dist, mut look: Look) -> Result<()> {
     let Plan { github, version, .. } = plan;
-    let mut look = look;
     match (plan.releases()?.0, standing) {
         (None, _) => github.create_draft(version, plan.target()?, &dist.notes())?,
-        (Some(own), Standing::Replaced) => {
+        (Some(own), Standing::Replaced(_)) => {
             // An old version with other files does not become what people get who name none.
             look.not_latest = !own.draft && github.latest()?.is_some_and(|latest| latest != version.as_str());
             empty(plan, &own, dist)?;
         }
-        (Some(_), Standing::Vacant | Standing::Begun(_)) => {}
+        (Some(_), Standing::Vacant(_) | Standing::Begun(_)) => {}
     }
     upload(plan, &draft(plan)?.0, dist)?;
     check(plan, dist)?;
