@@ -1,6 +1,8 @@
 //! Boot disks, read back with debugfs and e2fsck.
 
 use super::*;
+use crate::ext4::give_everything_to_root;
+use crate::tool::DEBUGFS;
 use std::process::Command;
 
 fn artifact(name: &str, version: &str, place: &Path) -> ArtifactFile {

@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod config;
 pub mod disk;
+pub mod ext4;
 pub mod http;
 pub mod image;
 pub mod initrd;
