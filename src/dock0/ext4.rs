@@ -1,11 +1,14 @@
 //! ext4 in a file, made and changed by e2fsprogs. Needs no root.
 
+use crate::manifest::hex;
 use crate::tool::{DEBUGFS, MKE2FS};
 use anyhow::{Context, Result, bail};
-use menagerie::layout;
 use menagerie::record::{self, Record};
+use menagerie::layout;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The ext4 features of the boot disk, all of them: what GRUB 2.06 and GRUB Legacy 0.97 read without replaying a journal,
@@ -19,31 +22,64 @@ pub const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,filetype,exte
 /// few blocks for directories.
 const RESERVE: u64 = 512 << 10;
 
-/// Makes the ext4 of `size` bytes at `path`, holding what is below `staging`, all of it root's.
+/// What is told e2fsprogs instead of the time, in seconds since 1970: the first one that it takes for a time.
+const TIME: (&str, &str) = ("E2FSPROGS_FAKE_TIME", "1");
+
+/// Makes the ext4 of `size` bytes at `path`, holding what is below `staging`, all of it root's. The same files make the same
+/// bytes, by the same mke2fs: its identifiers come from them, it has no times, and mke2fs sorts by name.
 pub fn make_file_system(staging: &Path, path: &Path, size: u64, label: &str) -> Result<()> {
     let mut command = MKE2FS.command();
     // In percent of the disk's blocks, as mke2fs wants it.
     let reserve = RESERVE as f64 * 100.0 / (size.max(1) as f64);
     command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-O", FEATURES, "-L", label]);
     command.args(["-m", &format!("{reserve:.6}")]);
-    command.args(["-E", "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "-d"]);
+    let id = derive_uuid(staging, size, label)?;
+    let details = format!("hash_seed={id},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0");
+    command.env(TIME.0, TIME.1).args(["-U", &id, "-E", &details, "-d"]);
     command.arg(staging).arg(path).arg((size / 4096).to_string());
     MKE2FS.run(&mut command).with_context(|| format!("filling a disk of {size} bytes (is it large enough?)"))?;
-    give_everything_to_root(staging, path)?;
+    forget_owners_and_times(staging, path)?;
     record_artifacts(staging, path)
 }
 
-/// Sets the owner of everything in the ext4 at `image` that came from `staging` to root: mke2fs copies owners, and
-/// whoever runs it may be a plain user.
-pub fn give_everything_to_root(staging: &Path, image: &Path) -> Result<()> {
+/// Sets the owner of everything in the ext4 at `image` that came from `staging` to root, and its times to none: mke2fs
+/// copies both, and whoever runs it may be a plain user.
+pub fn forget_owners_and_times(staging: &Path, image: &Path) -> Result<()> {
     let mut requests = String::new();
     for path in paths_below(staging, Path::new("/"))? {
         let name = quotable(&path)?;
-        for field in ["uid", "gid"] {
-            requests.push_str(&format!("set_inode_field \"{name}\" {field} 0\n"));
+        for (field, value) in [("uid", "0"), ("gid", "0"), ("atime", "@1"), ("ctime", "@1"), ("mtime", "@1")] {
+            requests.push_str(&format!("set_inode_field \"{name}\" {field} {value}\n"));
         }
     }
     edit(image, &requests, "making root the owner of everything on the disk")
+}
+
+/// A UUID of what is below `staging`, of the version for those that are made by a rule of one's own (RFC 9562, 5.8).
+fn derive_uuid(staging: &Path, size: u64, label: &str) -> Result<String> {
+    let mut digest = Sha256::new();
+    let mut add = |field: &[u8]| {
+        digest.update((field.len() as u64).to_le_bytes());
+        digest.update(field);
+    };
+    add(format!("{size} {label}").as_bytes());
+    let mut paths = paths_below(staging, Path::new(""))?;
+    paths.sort();
+    for path in paths {
+        let file = staging.join(&path);
+        let reading = || format!("reading {}", file.display());
+        let meta = fs::symlink_metadata(&file).with_context(reading)?;
+        add(path.as_os_str().as_bytes());
+        add(&meta.mode().to_le_bytes());
+        if meta.is_symlink() {
+            add(fs::read_link(&file).with_context(reading)?.as_os_str().as_bytes());
+        } else if meta.is_file() {
+            add(&fs::read(&file).with_context(reading)?);
+        }
+    }
+    let digits = hex(&digest.finalize());
+    let part = |from, to| digits.get(from..to).context("a digest is too short");
+    Ok(format!("{}-{}-8{}-8{}-{}", part(0, 8)?, part(8, 12)?, part(12, 15)?, part(15, 18)?, part(18, 30)?))
 }
 
 /// Writes down with every artifact what its bytes are, for `menagerie verify`.
@@ -78,7 +114,9 @@ fn edit(image: &Path, requests: &str, doing: &str) -> Result<()> {
     let script = tempfile::NamedTempFile::new().context("making a temporary file")?;
     fs::write(script.path(), requests).context("writing a script for debugfs")?;
     // debugfs ends well whatever became of its requests; only what it says on standard error tells, behind its version.
-    let complaints = DEBUGFS.complaints(DEBUGFS.command().arg("-w").arg("-f").arg(script.path()).arg(image))?;
+    let mut command = DEBUGFS.command();
+    command.env(TIME.0, TIME.1).arg("-w").arg("-f").arg(script.path()).arg(image);
+    let complaints = DEBUGFS.complaints(&mut command)?;
     match complaints.lines().skip(1).collect::<Vec<_>>()[..] {
         [] => Ok(()),
         [first, ..] => bail!("{doing}: {first}"),
