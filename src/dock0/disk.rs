@@ -1,6 +1,8 @@
 //! The boot disk: an unpartitioned ext4 with release 0, the menus and this VM's configuration. Needs no root.
 
 use crate::ext4::make_file_system;
+use crate::linode::gzip;
+use crate::linode::image::BootImage;
 use crate::menu::Menu;
 use crate::origin::{GivenFile, Origin, Reader};
 use crate::output::{Access, Existing, Output};
@@ -32,12 +34,24 @@ impl Disk {
     /// Makes the disk at `path`.
     pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
         self.check()?;
-        let output = Output { path, existing, access: Access::Owner, made_from: self.config.as_deref() };
-        output.write(|to| {
-            with_staging(|staging| {
-                self.stage(staging)?;
-                make_file_system(staging, to, self.size, &self.menu.label)
-            })
+        self.output(path, existing).write(|to| self.fill(to))
+    }
+
+    /// Makes the disk at `path` as Linode takes it.
+    pub fn write_image(&self, path: &Path, existing: Existing) -> Result<BootImage> {
+        self.check()?;
+        gzip::check_unpacked(self.size, gzip::LIMITS)?;
+        BootImage::make(self.output(path, existing), |to| self.fill(to))
+    }
+
+    fn output<'p>(&'p self, path: &'p Path, existing: Existing) -> Output<'p> {
+        Output { path, existing, access: Access::Owner, made_from: self.config.as_deref() }
+    }
+
+    fn fill(&self, to: &Path) -> Result<()> {
+        with_staging(|staging| {
+            self.stage(staging)?;
+            make_file_system(staging, to, self.size, &self.menu.label)
         })
     }
 

@@ -13,6 +13,7 @@ pub mod linode;
 pub mod manifest;
 pub mod measure;
 pub mod menu;
+pub mod nameless;
 pub mod origin;
 pub mod outdated;
 pub mod output;

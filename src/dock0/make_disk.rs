@@ -9,6 +9,9 @@ use dock0::origin::Origin;
 use dock0::release::ArtifactFile;
 use std::path::{Path, PathBuf};
 
+/// The second disk of a Linode.
+const SCRATCH: &str = "cowspace=/dev/sdb";
+
 /// Makes a boot disk: an ext4 file system with these artifacts as release 0, and boot menus for GRUB 2 and GRUB Legacy.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "disk")]
@@ -40,6 +43,10 @@ pub struct DiskArguments {
     /// more words for the kernel command line
     #[argh(option, default = "String::new()")]
     cmdline: String,
+    /// make it a boot image for Linode: in gzip, at most 6 GB unpacked, with all writes of the VM going to a second disk
+    /// (cowspace=/dev/sdb, unless --cmdline has another)
+    #[argh(switch)]
+    linode: bool,
     /// replace the disk if it exists
     #[argh(switch)]
     force: bool,
@@ -63,22 +70,39 @@ pub fn disk(arguments: DiskArguments) -> Result<()> {
         label,
         timeout,
         cmdline,
+        linode,
         force,
         if_changed,
         artifacts,
     } = arguments;
-    let menu = Menu { label, timeout, extra: cmdline, ..Menu::default() };
+    let menu =
+        Menu { label, timeout, extra: if linode { with_scratch_disk(cmdline) } else { cmdline }, ..Menu::default() };
     let disk = Disk { artifacts, config, origin: Origin { settings, trust, identity }, size: size.0, menu };
     let files = disk.artifacts.iter().map(|artifact| artifact.file.as_path());
     let origin = disk.origin.files();
     let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).chain(origin.iter().map(PathBuf::as_path)).collect();
     make(&output, When::asked(force, if_changed), &inputs, |existing| {
-        disk.write(&output, existing)?;
+        let made = if linode {
+            let image = disk.write_image(&output, existing)?;
+            let (packed, unpacked) = (megabytes(image.packed()), megabytes(image.unpacked()));
+            format!("boot image {}: {packed:.1} MB, unpacked {unpacked:.0} MB, {}", output.display(), image.label())
+        } else {
+            disk.write(&output, existing)?;
+            format!("boot disk {}: {:.0} MB", output.display(), megabytes(size.0))
+        };
         for warning in disk.warnings()? {
             complain(&format!("warning: {warning}"));
         }
-        Ok(format!("boot disk {}: {:.0} MB", output.display(), megabytes(size.0)))
+        Ok(made)
     })
+}
+
+/// A Linode gets a second disk for its writes, which PID 1 formats.
+fn with_scratch_disk(cmdline: String) -> String {
+    match cmdline.split(' ').any(|word| word.starts_with("cowspace=")) {
+        true => cmdline,
+        false => [SCRATCH, &cmdline].join(" ").trim_end().into(),
+    }
 }
 
 /// A size in bytes, written with a unit: 512M is 512 × 2²⁰.
@@ -102,6 +126,19 @@ impl std::str::FromStr for Size {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_linode_writes_to_its_second_disk_unless_it_is_told_another() {
+        for (given, want) in [
+            ("", "cowspace=/dev/sdb"),
+            ("quiet", "cowspace=/dev/sdb quiet"),
+            ("cowspace=/dev/sdc", "cowspace=/dev/sdc"),
+            ("quiet cowspace=LABEL=mine", "quiet cowspace=LABEL=mine"),
+            ("notcowspace=x", "cowspace=/dev/sdb notcowspace=x"),
+        ] {
+            assert_eq!(with_scratch_disk(given.into()), want, "{given:?}");
+        }
+    }
 
     #[test]
     fn sizes_have_units() {
