@@ -1,12 +1,16 @@
 //! ext4 in a file, made and changed by e2fsprogs. Needs no root.
 
 use crate::manifest::hex;
+use crate::nameless::Nameless;
+use crate::origin::{GivenFile, Reader};
 use crate::tool::{DEBUGFS, MKE2FS};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use menagerie::record::{self, Record};
-use menagerie::layout;
+use menagerie::{RelPath, layout};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +25,9 @@ pub const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,filetype,exte
 /// Bytes that only root can have: a full disk shall not be a dead end, and to turn its releases over or to reap them takes a
 /// few blocks for directories.
 const RESERVE: u64 = 512 << 10;
+
+/// Where files that are not of a release go.
+const DOCK0: &str = "dock0";
 
 /// What is told e2fsprogs instead of the time, in seconds since 1970: the first one that it takes for a time.
 const TIME: (&str, &str) = ("E2FSPROGS_FAKE_TIME", "1");
@@ -103,6 +110,70 @@ fn record_artifacts(staging: &Path, image: &Path) -> Result<()> {
         requests.push_str(&format!("ea_set -f \"{value}\" \"{name}\" {}\n", record::ATTRIBUTE));
     }
     edit(image, &requests, "writing down what the artifacts are")
+}
+
+/// Adds files to the ext4 at `image`, below `dock0/` and beside what is there. What only root shall read is in a directory that
+/// only root can look into.
+pub fn add_files(image: &Path, files: &[GivenFile]) -> Result<()> {
+    check_unmounted(image)?;
+    // What is to be written stays open until debugfs has read it.
+    let (mut requests, mut contents, mut made) = (String::new(), Vec::new(), BTreeSet::new());
+    for GivenFile { path, bytes, reader } in files {
+        let (directory, name) = split(path)?;
+        ensure!(!exists(image, path)?, "{path} is there already");
+        for directory in [DOCK0, directory] {
+            if made.insert(directory) && !exists(image, directory)? {
+                requests.push_str(&format!("mkdir \"/{directory}\"\n{}", set(directory, 0o040_755)));
+            }
+        }
+        let content = Nameless::beside(&std::env::temp_dir())?;
+        content.file().write_all(bytes).context("writing a temporary file")?;
+        // `write` takes a name in the current directory alone.
+        requests.push_str(&format!("cd \"/{directory}\"\nwrite \"{}\" \"{name}\"\n", content.path().display()));
+        contents.push(content);
+        requests.push_str(&match reader {
+            Reader::Anybody => set(path, 0o100_644),
+            Reader::Root => set(path, 0o100_600) + &set(directory, 0o040_700),
+        });
+    }
+    edit(image, &requests, "adding files to the disk")?;
+    drop(contents);
+    Ok(())
+}
+
+/// The directory, which is `dock0` or one below it, and the name.
+fn split(path: &str) -> Result<(&str, &str)> {
+    let wrong = || format!("{path:?} is no path of a file in dock0/ or a directory below it");
+    path.parse::<RelPath>().map_err(|_| anyhow!(wrong()))?;
+    quotable(Path::new(path))?;
+    let (directory, name) = path.rsplit_once('/').with_context(wrong)?;
+    let below = directory.strip_prefix(DOCK0).with_context(wrong)?;
+    ensure!(below.is_empty() || below.strip_prefix('/').is_some_and(|below| !below.contains('/')), wrong());
+    Ok((directory, name))
+}
+
+/// Gives it to root, with this mode.
+fn set(path: &str, mode: u32) -> String {
+    format!(
+        "set_inode_field \"/{path}\" mode 0{mode:o}\nset_inode_field \"/{path}\" uid 0\nset_inode_field \"/{path}\" gid 0\n"
+    )
+}
+
+/// Whoever mounts a disk next replays its journal, which may undo what was changed meanwhile.
+fn check_unmounted(image: &Path) -> Result<()> {
+    let features = DEBUGFS.run(DEBUGFS.command().args(["-R", "features"]).arg(image))?;
+    ensure!(!features.contains("needs_recovery"), "the disk was never unmounted: its journal has yet to be replayed");
+    Ok(())
+}
+
+fn exists(image: &Path, path: &str) -> Result<bool> {
+    let request = format!("stat \"/{path}\"");
+    let complaints = DEBUGFS.complaints(DEBUGFS.command().args(["-R", &request]).arg(image))?;
+    match complaints.lines().skip(1).collect::<Vec<_>>()[..] {
+        [] => Ok(true),
+        [first, ..] if first.contains("File not found") => Ok(false),
+        [first, ..] => bail!("looking for {path}: {first}"),
+    }
 }
 
 fn quotable(path: &Path) -> Result<&str> {

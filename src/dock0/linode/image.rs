@@ -1,10 +1,12 @@
 //! The boot image: a boot disk in gzip, as `dock0 disk --linode` makes it and as Linode makes disks of it.
 
 use super::gzip::{self, Found, LIMITS};
+use crate::ext4;
 use crate::manifest::hex;
 use crate::nameless::Nameless;
-use crate::output::{Output, directory_of};
-use anyhow::{Context, Result};
+use crate::origin::GivenFile;
+use crate::output::{Access, Existing, Output, directory_of};
+use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -39,6 +41,18 @@ impl BootImage {
         })?;
         let image = image.context("nothing was packed")?;
         Ok(BootImage { path: path.into(), ..image })
+    }
+
+    /// A copy of it, at a path where nothing is, with these files added below `dock0/`: what is one VM's alone, where no
+    /// metadata service brings it. None of them may be there already. Nobody but its owner can read it.
+    pub fn with(&self, files: &[GivenFile], path: &Path) -> Result<BootImage> {
+        let output = Output { path, existing: Existing::Refuse, access: Access::Secret, made_from: None };
+        BootImage::make(output, |disk| {
+            let unpacked = File::options().write(true).open(disk).context("opening the file for the disk")?;
+            let found = gzip::unpack(&self.path, LIMITS, Some(&unpacked))?;
+            ensure!(found == self.found, "{} has changed since it was read", self.path.display());
+            ext4::add_files(disk, files).with_context(|| format!("adding to {}", self.path.display()))
+        })
     }
 
     /// Where it is.

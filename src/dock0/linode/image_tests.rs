@@ -4,8 +4,7 @@ use super::gzip::Limits;
 use super::*;
 use crate::disk::Disk;
 use crate::menu::Menu;
-use crate::origin::Origin;
-use crate::output::Existing;
+use crate::origin::{Origin, Reader};
 use crate::release::ArtifactFile;
 use crate::tool::DEBUGFS;
 use menagerie::Artifact;
@@ -13,6 +12,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 
 const SIZE: u64 = 16 << 20;
 
@@ -66,6 +66,10 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
 
 fn debugfs(disk: &Path, request: &str) -> String {
     DEBUGFS.run(DEBUGFS.command().args(["-w", "-R", request]).arg(disk)).unwrap()
+}
+
+fn given(path: &str, text: &str, reader: Reader) -> GivenFile {
+    GivenFile { path: path.into(), bytes: text.into(), reader }
 }
 
 fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
@@ -144,4 +148,88 @@ fn what_linode_would_not_take_is_refused() {
             why.map(|why| format!("{}: {why}", path.display()))
         );
     }
+}
+
+#[test]
+fn a_copy_has_more_files_whose_owner_and_mode_are_right() {
+    let place = Place::new();
+    let files = [
+        given("dock0/identity/vm.pem", "a certificate", Reader::Root),
+        given("dock0/identity/vm.key", "a key", Reader::Root),
+        given("dock0/trust/operators.pem", "a CA", Reader::Anybody),
+        given("dock0/settings.json", "{}", Reader::Anybody),
+        given("dock0/state/empty", "", Reader::Anybody),
+    ];
+    let copy = place.image.with(&files, &place.at("web1.img.gz")).unwrap();
+    assert_eq!(fs::metadata(copy.path()).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(BootImage::read(place.image.path()).unwrap(), place.image, "the image is as it was");
+    let disk = place.disk(&copy);
+    let check = Command::new("/sbin/e2fsck").args(["-fn"]).arg(disk.path()).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+    for (path, kind, mode) in [
+        ("dock0", "directory", "0755"),
+        ("dock0/identity", "directory", "0700"),
+        ("dock0/identity/vm.pem", "regular", "0600"),
+        ("dock0/identity/vm.key", "regular", "0600"),
+        ("dock0/trust", "directory", "0755"),
+        ("dock0/trust/operators.pem", "regular", "0644"),
+        ("dock0/settings.json", "regular", "0644"),
+        ("dock0/state", "directory", "0755"),
+        ("dock0/state/empty", "regular", "0644"),
+    ] {
+        let shown = debugfs(disk.path(), &format!("stat \"/{path}\""));
+        let is_right = shown.contains(&format!("Type: {kind}")) && shown.contains(&format!("Mode:  {mode}"));
+        assert!(is_right && shown.contains("User:     0   Group:     0 "), "{path}: {shown}");
+    }
+    for file in &files {
+        assert_eq!(debugfs(disk.path(), &format!("cat \"/{}\"", file.path)).as_bytes(), file.bytes, "{}", file.path);
+    }
+    let again = place.image.with(&files, &place.at("again.img.gz")).unwrap();
+    assert_eq!((again.label(), place.count()), (copy.label(), 3), "and nothing else is left");
+    assert_ne!(copy.label(), place.image.label());
+}
+
+#[test]
+fn a_copy_that_cannot_be_made_is_refused_whole() {
+    let place = Place::new();
+    let one = |path: &str| vec![given("dock0/first", "", Reader::Anybody), given(path, "text", Reader::Root)];
+    let no_place = |path: &str| format!("{path:?} is no path of a file in dock0/ or a directory below it");
+    let large = vec![GivenFile { path: "dock0/large".into(), bytes: vec![1; 20 << 20], reader: Reader::Anybody }];
+    for (files, why) in [
+        (one("dock0/state"), "dock0/state is there already".to_string()),
+        (one("boot/grub/grub.cfg"), no_place("boot/grub/grub.cfg")),
+        (one("dock0"), no_place("dock0")),
+        (one("dock01/x"), no_place("dock01/x")),
+        (one("/dock0/x"), no_place("/dock0/x")),
+        (one("dock0/../x"), no_place("dock0/../x")),
+        (one("dock0/a/b/c"), no_place("dock0/a/b/c")),
+        (one("dock0/a\"b"), "dock0/a\"b: such a name cannot go on a disk".into()),
+        (one("dock0/first"), "adding files to the disk: write: Ext2 file already exists".into()),
+        (
+            one("dock0/first/x"),
+            "adding files to the disk: ext2fs_mkdir: Ext2 directory already exists while creating directory \"first\""
+                .into(),
+        ),
+        (large, "adding files to the disk: write: Could not allocate block in ext2 filesystem".into()),
+    ] {
+        let error = said(place.image.with(&files, &place.at("copy")));
+        let why = format!("adding to {}: {why}", place.image.path().display());
+        assert!(error.starts_with(&why), "{error}\n{why}");
+        assert_eq!(place.count(), 1, "{why}");
+    }
+    let error = said(place.image.with(&[], place.image.path()));
+    assert!(error.ends_with("boot.img.gz: exists, and was not touched (--force replaces it)"), "{error}");
+}
+
+#[test]
+fn a_disk_that_is_in_use_or_became_another_is_not_added_to() {
+    let place = Place::new();
+    let disk = place.disk(&place.image);
+    debugfs(disk.path(), "features needs_recovery");
+    fs::write(place.image.path(), pack(&fs::read(disk.path()).unwrap())).unwrap();
+    let changed = said(place.image.with(&[], &place.at("copy")));
+    assert!(changed.ends_with("boot.img.gz has changed since it was read"), "{changed}");
+    let error = said(BootImage::read(place.image.path()).unwrap().with(&[], &place.at("copy")));
+    assert!(error.ends_with("the disk was never unmounted: its journal has yet to be replayed"), "{error}");
+    assert_eq!(place.count(), 1);
 }
