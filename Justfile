@@ -163,7 +163,7 @@ cyclonedx:
     @{{tools_path}} cargo cyclonedx --version 2>/dev/null | grep -q '{{cyclonedx_version}}$' || \
         cargo install --quiet --debug --locked --root build/tools cargo-cyclonedx --version {{cyclonedx_version}}
 
-# A stand-in for Linode on loopback, whose machines boot here; prints the environment in which linode-cli goes there (--help for more)
+# A stand-in for Linode on loopback, whose machines boot here; prints the environment in which linode-cli and dock0 go there (--help for more)
 [positional-arguments]
 fake-linode *ARGS: linode-cli
     @cargo run -q -p fake-linode -- "$@"

@@ -2,7 +2,8 @@
 
 use crate::root::{Image, Root};
 use anyhow::{Context, Result};
-use dock0::disk::{self, add_artifact, make_directories};
+use dock0::disk::{add_artifact, make_directories};
+use dock0::ext4;
 use dock0::image::Format;
 use dock0::tool::Tool;
 use menagerie::{Artifact, Layout, layout};
@@ -99,7 +100,7 @@ impl Partition {
     /// The disk of this size, in bytes.
     pub fn disk_of(&self, size: u64, label: &str) -> Result<DiskFile> {
         let disk = DiskFile::blank(size)?;
-        disk::make_file_system(self.staging.path(), &disk.path, size, label)?;
+        ext4::make_file_system(self.staging.path(), &disk.path, size, label)?;
         Ok(disk)
     }
 }

@@ -1,31 +1,20 @@
 //! The boot disk: an unpartitioned ext4 with release 0, the menus and this VM's configuration. Needs no root.
 
+use crate::ext4::make_file_system;
+use crate::linode::gzip;
+use crate::linode::image::BootImage;
 use crate::menu::Menu;
 use crate::origin::{GivenFile, Origin, Reader};
 use crate::output::{Access, Existing, Output};
 use crate::release::{self, ArtifactFile};
-use crate::tool::{DEBUGFS, MKE2FS};
 use anyhow::{Context, Result, bail};
-use menagerie::record::{self, Record};
 use menagerie::{Artifact, Layout, layout};
-use sha2::{Digest, Sha256};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wire::grubenv;
-
-/// The ext4 features of the boot disk, all of them: what GRUB 2.06 and GRUB Legacy 0.97 read without replaying a journal,
-/// what Linode can resize, and fs-verity. No dir_index: a directory that becomes indexed moves all its entries at once, and a
-/// power cut in between hides them from GRUB; without it one grows at its end. `none` first, so that no machine's
-/// mke2fs.conf adds to them.
-pub const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,filetype,extent,flex_bg,sparse_super,\
-                            large_file,huge_file,dir_nlink,extra_isize,verity";
-
-/// Bytes that only root can have: a full disk shall not be a dead end, and to turn its releases over or to reap them takes a
-/// few blocks for directories.
-const RESERVE: u64 = 512 << 10;
 
 /// What goes onto a boot disk.
 pub struct Disk {
@@ -45,12 +34,24 @@ impl Disk {
     /// Makes the disk at `path`.
     pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
         self.check()?;
-        let output = Output { path, existing, access: Access::Owner, made_from: self.config.as_deref() };
-        output.write(|to| {
-            with_staging(|staging| {
-                self.stage(staging)?;
-                make_file_system(staging, to, self.size, &self.menu.label)
-            })
+        self.output(path, existing).write(|to| self.fill(to))
+    }
+
+    /// Makes the disk at `path` as Linode takes it.
+    pub fn write_image(&self, path: &Path, existing: Existing) -> Result<BootImage> {
+        self.check()?;
+        gzip::check_unpacked(self.size, gzip::LIMITS)?;
+        BootImage::make(self.output(path, existing), |to| self.fill(to))
+    }
+
+    fn output<'p>(&'p self, path: &'p Path, existing: Existing) -> Output<'p> {
+        Output { path, existing, access: Access::Owner, made_from: self.config.as_deref() }
+    }
+
+    fn fill(&self, to: &Path) -> Result<()> {
+        with_staging(|staging| {
+            self.stage(staging)?;
+            make_file_system(staging, to, self.size, &self.menu.label)
         })
     }
 
@@ -148,86 +149,6 @@ pub fn add_artifact(root: &Path, artifact: &Artifact, file: &Path) -> Result<()>
     let to = root.join(Layout::default().artifact(artifact).as_str());
     let copied = fs::copy(file, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
     copied.with_context(|| format!("copying {} to {}", file.display(), to.display()))
-}
-
-/// Makes the ext4 of `size` bytes at `path`, holding what is below `staging`, all of it root's.
-pub fn make_file_system(staging: &Path, path: &Path, size: u64, label: &str) -> Result<()> {
-    let mut command = MKE2FS.command();
-    // In percent of the disk's blocks, as mke2fs wants it.
-    let reserve = RESERVE as f64 * 100.0 / (size.max(1) as f64);
-    command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-O", FEATURES, "-L", label]);
-    command.args(["-m", &format!("{reserve:.6}")]);
-    command.args(["-E", "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "-d"]);
-    command.arg(staging).arg(path).arg((size / 4096).to_string());
-    MKE2FS.run(&mut command).with_context(|| format!("filling a disk of {size} bytes (is it large enough?)"))?;
-    give_everything_to_root(staging, path)?;
-    record_artifacts(staging, path)
-}
-
-/// Sets the owner of everything in the ext4 at `image` that came from `staging` to root: mke2fs copies owners, and
-/// whoever runs it may be a plain user.
-pub fn give_everything_to_root(staging: &Path, image: &Path) -> Result<()> {
-    let mut requests = String::new();
-    for path in paths_below(staging, Path::new("/"))? {
-        let name = quotable(&path)?;
-        for field in ["uid", "gid"] {
-            requests.push_str(&format!("set_inode_field \"{name}\" {field} 0\n"));
-        }
-    }
-    edit(image, &requests, "making root the owner of everything on the disk")
-}
-
-/// Writes down with every artifact what its bytes are, for `menagerie verify`.
-fn record_artifacts(staging: &Path, image: &Path) -> Result<()> {
-    let artifacts = staging.join(layout::ARTIFACTS);
-    if !artifacts.is_dir() {
-        return Ok(());
-    }
-    let values = tempfile::tempdir().context("making a temporary directory")?;
-    let mut requests = String::new();
-    for (number, path) in paths_below(&artifacts, &Path::new("/").join(layout::ARTIFACTS))?.iter().enumerate() {
-        let file = staging.join(path.strip_prefix("/")?);
-        if file.is_dir() {
-            continue;
-        }
-        let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        let record = Record { sha256: Sha256::digest(&bytes).into(), size: bytes.len().try_into()? };
-        let value = values.path().join(number.to_string());
-        fs::write(&value, record.to_bytes()).with_context(|| format!("writing {}", value.display()))?;
-        let (value, name) = (quotable(&value)?, quotable(path)?);
-        requests.push_str(&format!("ea_set -f \"{value}\" \"{name}\" {}\n", record::ATTRIBUTE));
-    }
-    edit(image, &requests, "writing down what the artifacts are")
-}
-
-fn quotable(path: &Path) -> Result<&str> {
-    let name = path.to_str().filter(|name| !name.contains(['"', '\n']));
-    name.with_context(|| format!("{}: such a name cannot go on a disk", path.display()))
-}
-
-fn edit(image: &Path, requests: &str, doing: &str) -> Result<()> {
-    let script = tempfile::NamedTempFile::new().context("making a temporary file")?;
-    fs::write(script.path(), requests).context("writing a script for debugfs")?;
-    // debugfs ends well whatever became of its requests; only what it says on standard error tells, behind its version.
-    let complaints = DEBUGFS.complaints(DEBUGFS.command().arg("-w").arg("-f").arg(script.path()).arg(image))?;
-    match complaints.lines().skip(1).collect::<Vec<_>>()[..] {
-        [] => Ok(()),
-        [first, ..] => bail!("{doing}: {first}"),
-    }
-}
-
-fn paths_below(directory: &Path, shown_as: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    let entries = fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let shown_as = shown_as.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            paths.extend(paths_below(&entry.path(), &shown_as)?);
-        }
-        paths.push(shown_as);
-    }
-    Ok(paths)
 }
 
 /// Makes a directory and those above it, below `root`, of mode 0755 whatever the umask.

@@ -1,6 +1,8 @@
 //! Boot disks, read back with debugfs and e2fsck.
 
 use super::*;
+use crate::ext4::forget_owners_and_times;
+use crate::tool::DEBUGFS;
 use std::process::Command;
 
 fn artifact(name: &str, version: &str, place: &Path) -> ArtifactFile {
@@ -48,6 +50,45 @@ fn a_disk_is_a_clean_ext4_with_the_layout_and_all_of_it_is_roots() {
     assert!(debugfs(&image, "stat /artifacts/kernel/6.12").contains("File ACL: 0\n"), "the record is in the inode");
     assert!(debugfs(&image, "cat /boot/grub/grub.cfg").contains("linux /latest/kernel root=LABEL=dock0"));
     assert!(debugfs(&image, "cat /boot/grub/menu.lst").contains("kernel /releases/5/kernel root=LABEL=dock0"));
+}
+
+/// The inputs are in other places, made at another time; what a file's bytes are and its mode are part of it.
+#[test]
+fn the_same_inputs_make_the_same_disk() {
+    let make = |change: &dyn Fn(&Path)| {
+        let place = tempfile::tempdir().unwrap();
+        let disk = disk(place.path());
+        change(place.path());
+        let image = place.path().join("disk.img");
+        disk.write(&image, Existing::Refuse).unwrap();
+        fs::read(&image).unwrap()
+    };
+    let touch = |path: &Path| {
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        fs::File::open(path).unwrap().set_modified(time).unwrap();
+    };
+    let first = make(&|_| {});
+    let uuid = |disk: &[u8]| wire::superblock::identify(&disk[..4096]).unwrap().uuid;
+    let old = make(&|place| {
+        for path in ["kernel", "config/etc/host name", "config/etc"] {
+            touch(&place.join(path));
+        }
+    });
+    assert!(first == old, "the times of the inputs are in it");
+    for (name, change) in [
+        ("bytes", &(|place: &Path| fs::write(place.join("initrd"), "initrd 2").unwrap()) as &dyn Fn(&Path)),
+        ("a mode", &|place| {
+            fs::set_permissions(place.join("config/etc/host name"), Permissions::from_mode(0o600)).unwrap();
+        }),
+        ("a link", &|place| {
+            fs::remove_file(place.join("config/etc/link")).unwrap();
+            symlink("elsewhere", place.join("config/etc/link")).unwrap();
+        }),
+    ] {
+        let other = make(change);
+        assert!(uuid(&first) != uuid(&other), "{name} changed, and the UUID did not");
+    }
+    assert_eq!((uuid(&first)[6] >> 4, uuid(&first)[8] >> 6), (8, 2), "version 8, of the usual variant");
 }
 
 /// An empty one would be there, and so none would be waited for.
@@ -103,7 +144,7 @@ fn an_owner_that_could_not_be_set_is_an_error() {
     disk(place.path()).write(&image, Existing::Refuse).unwrap();
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("never-on-the-disk"), "").unwrap();
-    let error = give_everything_to_root(other.path(), &image).unwrap_err().to_string();
+    let error = forget_owners_and_times(other.path(), &image).unwrap_err().to_string();
     assert!(error.contains("never-on-the-disk: File not found"), "{error}");
 }
 

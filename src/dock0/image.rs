@@ -1,6 +1,7 @@
 //! Packing a directory into the image of a root.
 
 use crate::disk;
+use crate::ext4;
 use crate::output::{Access, Existing, Output};
 use crate::tool::{MKE2FS, MKFS_EROFS, MKSQUASHFS};
 use anyhow::{Context, Result, bail};
@@ -125,7 +126,7 @@ fn pack_ext4(directory: &Path, owners: Owners, to: &Path) -> Result<()> {
     command.arg("-N").arg(inodes.to_string()).arg("-d").arg(directory).arg(to).arg(format!("{kib}k"));
     MKE2FS.run(&mut command)?;
     match owners {
-        Owners::Root => disk::give_everything_to_root(directory, to),
+        Owners::Root => ext4::forget_owners_and_times(directory, to),
         Owners::Kept => Ok(()),
     }
 }

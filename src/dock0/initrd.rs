@@ -1,6 +1,6 @@
 //! The initrd: a cpio archive of what `initrd/*.list` names, in zstd, the same bytes from the same inputs.
 
-use crate::disk;
+use crate::ext4;
 use crate::output::{Access, Existing, Output};
 use crate::tool::MKE2FS;
 use anyhow::{Context, Result, bail};
@@ -139,7 +139,7 @@ fn scratch_seed() -> Result<Vec<u8>> {
     let mut command = MKE2FS.command();
     // Room in the tables to grow to any size; the same identifiers and times at every build.
     command.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-L", wire::seed::LABEL, "-U", ANY]);
-    command.args(["-O", disk::FEATURES, "-E"]);
+    command.args(["-O", ext4::FEATURES, "-E"]);
     command.arg(format!("hash_seed={ANY},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"));
     command.env("E2FSPROGS_FAKE_TIME", "1").arg(image.path()).arg((wire::seed::SIZE / wire::seed::BLOCK).to_string());
     MKE2FS.run(&mut command)?;

@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod config;
 pub mod disk;
+pub mod ext4;
 pub mod http;
 pub mod image;
 pub mod initrd;
@@ -12,6 +13,7 @@ pub mod linode;
 pub mod manifest;
 pub mod measure;
 pub mod menu;
+pub mod nameless;
 pub mod origin;
 pub mod outdated;
 pub mod output;

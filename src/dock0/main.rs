@@ -8,19 +8,16 @@
 mod configure;
 mod install;
 mod keygen;
+mod make_disk;
 mod publish;
 mod push;
 mod round;
 
 use anyhow::{Context, Result, anyhow};
 use argh::FromArgs;
-use dock0::disk::Disk;
 use dock0::image::{self, ExtraFile, Format};
 use dock0::initrd::Initrd;
-use dock0::menu::Menu;
-use dock0::origin::Origin;
 use dock0::output::Existing;
-use dock0::release::ArtifactFile;
 use dock0::root::Recipe;
 use dock0::stamp::Stamp;
 use std::ffi::OsString;
@@ -38,7 +35,7 @@ struct Arguments {
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum Verb {
-    Disk(DiskArguments),
+    Disk(make_disk::DiskArguments),
     Initrd(InitrdArguments),
     Image(ImageArguments),
     Install(install::InstallArguments),
@@ -48,48 +45,6 @@ enum Verb {
     Outdated(publish::OutdatedArguments),
     Push(push::PushArguments),
     Status(push::StatusArguments),
-}
-
-/// Makes a boot disk: an ext4 file system with these artifacts as release 0, and boot menus for GRUB 2 and GRUB Legacy.
-#[derive(FromArgs)]
-#[argh(subcommand, name = "disk")]
-struct DiskArguments {
-    /// the disk image to make
-    #[argh(option, short = 'o')]
-    output: PathBuf,
-    /// its size: a number of bytes, or of K, M or G (512M)
-    #[argh(option, default = "Size(512 << 20)")]
-    size: Size,
-    /// a directory that is laid over the VM's root
-    #[argh(option)]
-    config: Option<PathBuf>,
-    /// its settings.json: with a manifest's address a disk without vm_root installs itself
-    #[argh(option)]
-    settings: Option<PathBuf>,
-    /// whom it trusts: minisign public keys (*.pub, at most two), who may push (operators.pem), a CA of web servers (ca.pem)
-    #[argh(option)]
-    trust: Vec<PathBuf>,
-    /// BASE: who it is, BASE.pem and BASE.key of dock0 keygen vm; without, it makes its own at its first boot
-    #[argh(option)]
-    identity: Option<PathBuf>,
-    /// its label (dock0)
-    #[argh(option, default = "Menu::default().label")]
-    label: String,
-    /// how many seconds the boot menu waits for a key (3)
-    #[argh(option, default = "Menu::default().timeout")]
-    timeout: u32,
-    /// more words for the kernel command line
-    #[argh(option, default = "String::new()")]
-    cmdline: String,
-    /// replace the disk if it exists
-    #[argh(switch)]
-    force: bool,
-    /// replace the disk, but only if it, this command or anything it is made of changed
-    #[argh(switch)]
-    if_changed: bool,
-    /// NAME=VERSION@FILE: kernel, initrd and vm_root
-    #[argh(positional)]
-    artifacts: Vec<ArtifactFile>,
 }
 
 /// Makes the initrd around a static init binary.
@@ -157,7 +112,7 @@ fn parse_and_run() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Arguments::from_args(&["dock0"], &words) {
         Ok(arguments) => match arguments.verb {
-            Verb::Disk(arguments) => disk(arguments),
+            Verb::Disk(arguments) => make_disk::disk(arguments),
             Verb::Initrd(arguments) => initrd(arguments),
             Verb::Image(arguments) => image(arguments),
             Verb::Install(arguments) => install::install(arguments),
@@ -171,35 +126,6 @@ fn parse_and_run() -> Result<()> {
         Err(exit) if exit.status.is_ok() => say(exit.output.trim_end()),
         Err(exit) => Err(anyhow!("{}\nRun dock0 --help for more information.", exit.output.trim_end())),
     }
-}
-
-fn disk(arguments: DiskArguments) -> Result<()> {
-    let DiskArguments {
-        output,
-        size,
-        config,
-        settings,
-        trust,
-        identity,
-        label,
-        timeout,
-        cmdline,
-        force,
-        if_changed,
-        artifacts,
-    } = arguments;
-    let menu = Menu { label, timeout, extra: cmdline, ..Menu::default() };
-    let disk = Disk { artifacts, config, origin: Origin { settings, trust, identity }, size: size.0, menu };
-    let files = disk.artifacts.iter().map(|artifact| artifact.file.as_path());
-    let origin = disk.origin.files();
-    let inputs: Vec<&Path> = files.chain(disk.config.as_deref()).chain(origin.iter().map(PathBuf::as_path)).collect();
-    make(&output, When::asked(force, if_changed), &inputs, |existing| {
-        disk.write(&output, existing)?;
-        for warning in disk.warnings()? {
-            complain(&format!("warning: {warning}"));
-        }
-        Ok(format!("boot disk {}: {:.0} MB", output.display(), megabytes(size.0)))
-    })
 }
 
 fn initrd(arguments: InitrdArguments) -> Result<()> {
@@ -289,44 +215,4 @@ fn complain(line: &str) {
 
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
-}
-
-/// A size in bytes, written with a unit: 512M is 512 × 2²⁰.
-struct Size(u64);
-
-impl std::str::FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
-            Some(digits) if text.ends_with('K') => (digits, 10),
-            Some(digits) if text.ends_with('M') => (digits, 20),
-            Some(digits) => (digits, 30),
-            None => (text, 0),
-        };
-        let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-        number.map(Size).ok_or_else(|| "must be a number of bytes, or of K, M or G".into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        for (text, want) in [
-            ("4096", Some(4096)),
-            ("8K", Some(8192)),
-            ("512M", Some(512 << 20)),
-            ("3G", Some(3 << 30)),
-            ("", None),
-            ("M", None),
-            ("-1", None),
-            ("1T", None),
-            ("99999999999999G", None),
-        ] {
-            assert_eq!(text.parse::<Size>().ok().map(|size| size.0), want, "{text:?}");
-        }
-    }
 }

@@ -57,7 +57,7 @@ impl<'p> Output<'p> {
         let path = self.path;
         let replaced = self.find_replaced()?;
         self.check_outside()?;
-        let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let directory = directory_of(path);
         fs::create_dir_all(directory).with_context(|| format!("making the directory {}", directory.display()))?;
         let mode = match (&replaced, self.access) {
             (None, Access::Umask) => 0o666, // open(2) takes the umask from it
@@ -120,6 +120,11 @@ impl Finished<'_> {
             renamed => renamed.with_context(|| format!("renaming the finished file to {}", path.display())),
         }
     }
+}
+
+/// The directory that a file is in.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn finish(unfinished: &Path, permissions: Option<Permissions>) -> std::io::Result<()> {

@@ -4,6 +4,7 @@ use anyhow::Result;
 use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition, Root};
 use dock0::disk::{self, Disk};
+use dock0::ext4;
 use dock0::image::Format;
 use dock0::menu::Menu;
 use dock0::origin::Origin;
@@ -79,7 +80,7 @@ fn an_entry_that_cannot_be_loaded_falls_back_to_the_next() -> Result<()> {
         link(2, name, "1")?;
     }
     let disk = DiskFile::blank(SIZE)?;
-    disk::make_file_system(staging.path(), &disk.path, SIZE, "dock0")?;
+    ext4::make_file_system(staging.path(), &disk.path, SIZE, "dock0")?;
     for way in [qemu::Boot::grub2()?, qemu::Boot::grub_legacy()?] {
         // A boot sets things right on the disk, and the next way shall find them as they were.
         let disk = disk.copy()?;

@@ -13,7 +13,7 @@
 //! itself off is started again, as Linode's watchdog does, unless `watchdog_enabled` is false; both show when somebody asks next.
 //!
 //! *`/fake/linodes/ID`*, without a token, says what Linode would not: `process`, QEMU's process id or null; `ports`, the ports of
-//! 127.0.0.1 that lead to the machine's 22 and 1002, from its first boot on; `metadata`, the port of its metadata service;
+//! 127.0.0.1 that lead to the machine's 22 and 1002, from its first boot on (or those that were chosen for its label); `metadata`, the port of its metadata service;
 //! `console`, the file; `status`. The addresses that the API tells are nobody's.
 
 mod api;
@@ -44,6 +44,7 @@ use place::Place;
 use plain_http::Server;
 use power::Vms;
 use state::State;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,12 +82,15 @@ pub struct Settings {
     pub most_stored: u64,
     /// The most bytes of it unpacked.
     pub most_unpacked: u64,
+    /// The ports of 127.0.0.1 that lead to 22 and 1002 of the Linodes with these labels. Others get free ones.
+    pub forwards: BTreeMap<String, [u16; 2]>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
         let pace = Duration::from_secs(1);
-        Settings { directory: None, pace, most_stored: 5 << 30, most_unpacked: 6 << 30 }
+        let forwards = BTreeMap::new();
+        Settings { directory: None, pace, most_stored: 5 << 30, most_unpacked: 6 << 30, forwards }
     }
 }
 
@@ -129,13 +133,15 @@ impl FakeLinode {
         TOKEN
     }
 
-    /// What `linode-cli` must have in its environment to come here and nowhere else.
+    /// What `linode-cli` and `dock0` must have in their environment to come here and nowhere else.
     pub fn environment(&self) -> Vec<(String, String)> {
         let values = [
+            ("LINODE_API_URL", format!("http://{}/v4", self.address())),
             ("LINODE_CLI_API_HOST", self.address().to_string()),
             ("LINODE_CLI_API_SCHEME", "http".into()),
             ("LINODE_CLI_CONFIG", self.temporary.path().join("linode-cli").display().to_string()),
             ("LINODE_CLI_TOKEN", TOKEN.into()),
+            ("LINODE_TOKEN", TOKEN.into()),
             ("NO_PROXY", "127.0.0.1".into()),
         ];
         values.map(|(name, value)| (name.to_string(), value)).into()

@@ -1,11 +1,13 @@
-//! The stand-in as a program: prints the environment in which linode-cli comes here, and serves until it is stopped.
+//! The stand-in as a program: prints the environment in which linode-cli and dock0 come here, and serves until it is stopped.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use argh::FromArgs;
 use fake_linode::{FakeLinode, Settings};
 use nix::sys::signal::{SigSet, Signal};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A stand-in for Linode, whose machines boot in QEMU.
@@ -17,6 +19,41 @@ struct Arguments {
     /// milliseconds that a boot, a disk and so on take (default: 1000)
     #[argh(option, default = "1000")]
     pace: u64,
+    /// LABEL=PORT:PORT: the ports of 127.0.0.1 that lead to SSH and to the config socket of the Linode with this label
+    /// (repeatable; default: free ones)
+    #[argh(option)]
+    forward: Vec<Forward>,
+}
+
+/// The ports that lead into a Linode, known before it boots.
+struct Forward {
+    label: String,
+    ports: [u16; 2],
+}
+
+impl FromStr for Forward {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Forward, String> {
+        let read = || {
+            let (label, ports) = text.split_once('=').filter(|(label, _)| !label.is_empty())?;
+            let (ssh, config) = ports.split_once(':')?;
+            let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
+            Some(Forward { label: label.into(), ports: [port(ssh)?, port(config)?] })
+        };
+        read().ok_or_else(|| "must be LABEL=PORT:PORT, like web1=2201:1102".into())
+    }
+}
+
+fn forwards(chosen: Vec<Forward>) -> Result<BTreeMap<String, [u16; 2]>> {
+    let (mut forwards, mut taken) = (BTreeMap::new(), BTreeSet::new());
+    for Forward { label, ports } in chosen {
+        for port in ports {
+            ensure!(taken.insert(port), "--forward: port {port} is given twice");
+        }
+        ensure!(forwards.insert(label.clone(), ports).is_none(), "--forward: {label} is given twice");
+    }
+    Ok(forwards)
 }
 
 fn main() -> Result<()> {
@@ -26,7 +63,8 @@ fn main() -> Result<()> {
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
     signals.thread_block().context("blocking signals")?;
     let pace = Duration::from_millis(arguments.pace);
-    let fake = FakeLinode::start(Settings { directory: arguments.directory, pace, ..Settings::default() })?;
+    let (directory, forwards) = (arguments.directory, forwards(arguments.forward)?);
+    let fake = FakeLinode::start(Settings { directory, pace, forwards, ..Settings::default() })?;
     let mut out = std::io::stdout();
     for name in fake.removed() {
         writeln!(out, "unset {name}")?;

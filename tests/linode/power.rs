@@ -184,10 +184,12 @@ impl World {
             Some(true) => Some(Server::start(Server::bind()?, Arc::new(Metadata::new(self.shared.clone(), id)))?),
             Some(false) | None => None,
         };
-        let ports = match self.vms.ports.get(&id) {
-            Some(ports) => *ports,
-            None => *self.vms.ports.entry(id).or_insert([free_port()?, free_port()?]),
+        let ports = match (self.settings.forwards.get(&linode.label), self.vms.ports.get(&id)) {
+            (Some(chosen), _) => *chosen,
+            (None, Some(before)) => *before,
+            (None, None) => [free_port()?, free_port()?],
         };
+        self.vms.ports.insert(id, ports);
         let forwards = PORTS.iter().zip(ports).map(|(guest, host)| Forward { host, guest: *guest }).collect();
         let disks = DEVICES.iter().filter_map(|name| profile.devices.get(*name));
         let size = linode.size();

@@ -76,7 +76,7 @@ fn make_disk(path: &Path, name: &str, config: &Pair) {
             fs::write(file, text).expect("written");
         }
     }
-    dock0::disk::make_file_system(staging.path(), path, SIZE - marker::SIZE, "dock0").expect("made");
+    dock0::ext4::make_file_system(staging.path(), path, SIZE - marker::SIZE, "dock0").expect("made");
     File::options().write(true).open(path).and_then(|file| file.set_len(SIZE)).expect("made longer");
 }
 

@@ -163,7 +163,7 @@ fn make_disk(path: &Path) -> Result<()> {
     };
     let staging = tempfile::tempdir()?;
     disk.stage(staging.path())?;
-    dock0::disk::make_file_system(staging.path(), path, SIZE - marker::SIZE, &disk.menu.label)?;
+    dock0::ext4::make_file_system(staging.path(), path, SIZE - marker::SIZE, &disk.menu.label)?;
     Ok(File::options().write(true).open(path)?.set_len(SIZE)?)
 }
 

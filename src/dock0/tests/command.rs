@@ -125,6 +125,40 @@ fn what_did_not_change_is_not_made_again() {
     assert_eq!(fs::read_dir(place.at("new")).unwrap().count(), 2, "the disk and its stamp");
 }
 
+#[test]
+fn a_boot_image_for_linode_is_packed_and_writes_to_a_second_disk() {
+    let place = Place::new();
+    let image = DISK.replace("new/disk.img", "new/boot.img.gz --linode");
+    let said = place.must(&format!("{image} --if-changed"));
+    let [size, unpacked, label] = said.trim_end().split(", ").collect::<Vec<_>>().try_into().unwrap();
+    assert!(size.starts_with("boot image new/boot.img.gz: 0.") && size.ends_with(" MB"), "{said}");
+    assert_eq!((unpacked, mode(&place.at("new/boot.img.gz"))), ("unpacked 17 MB", 0o600));
+    let digest = place.must("sha256sum new/boot.img.gz");
+    assert_eq!(label, format!("dock0-{}", &digest[..16]));
+    assert_eq!(place.must(&format!("{image} --if-changed")), "new/boot.img.gz is up to date\n");
+
+    place.must("gzip --test new/boot.img.gz && gzip --decompress --stdout new/boot.img.gz >raw");
+    let menu = place.must("PATH=$PATH:/sbin; debugfs -R 'cat /boot/grub/grub.cfg' raw");
+    assert!(menu.contains("console=ttyS0,19200n8 ") && menu.contains(" cowspace=/dev/sdb\n"), "{menu}");
+    let before = fs::read(place.at("new/boot.img.gz")).unwrap();
+    for (words, why) in [
+        (image.as_str(), "new/boot.img.gz: exists, and was not touched (--force replaces it)"),
+        (
+            &format!("{image} --force --cmdline 'a=$b'"),
+            "the kernel command line has '$', which a boot menu cannot hold",
+        ),
+        (&image.replace("16M", "6G"), "the disk has more than 6000000000 bytes, the most that Linode takes unpacked"),
+    ] {
+        let output = place.run(words);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("dock0: {why}\n"), "{words}");
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(before == fs::read(place.at("new/boot.img.gz")).unwrap(), "{words}");
+    }
+    assert_eq!(fs::read_dir(place.at("new")).unwrap().count(), 2, "the image and its stamp");
+    assert_eq!(place.must(&format!("{image} --force --timeout 1")).matches("dock0-").count(), 1);
+    assert!(before != fs::read(place.at("new/boot.img.gz")).unwrap(), "it was replaced");
+}
+
 /// Root may write everywhere, and would see nothing of this.
 #[test]
 fn a_plain_user_copies_directories_that_are_read_only_and_leaves_nothing_behind() {

@@ -1,10 +1,12 @@
 //! What a machine sees of the Linode it is.
 
 use crate::guest;
-use crate::place::{Place, fetch};
+use crate::place::{BOOT, Place, fetch};
+use fake_linode::Settings;
 use serde_json::{Value, json};
 use std::fs;
-use std::time::Duration;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 /// Asks the metadata service as a client would, with nothing but a connection.
 const METADATA: &str = r#"
@@ -114,6 +116,46 @@ fn a_machine_that_does_not_start_says_why() {
     place.done("POST", &format!("{linode}/boot"), json!({}));
     assert_ne!(place.get(&fake)["ports"]["22"], json!(port), "it has others now");
     place.later(&linode, "status", "running");
+}
+
+/// An operator's settings name them before there is a machine.
+#[test]
+fn a_machine_is_reached_at_the_ports_that_were_chosen_for_its_label() {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let (ssh, config) = (free(), free());
+    let ports = [&ssh, &config].map(|listener| listener.local_addr().unwrap().port());
+    let place = Place::of(Settings { forwards: [("web1".to_string(), ports)].into(), ..Settings::default() });
+    let boot = |label| {
+        let id = place.linode(label);
+        let disk = place.make_disk(id, 1, None);
+        place.make_config(id, json!({"sda": {"disk_id": disk}}));
+        place.done("POST", &format!("/v4/linode/instances/{id}/boot"), json!({}));
+        id
+    };
+    let id = boot("web1");
+    let linode = format!("/v4/linode/instances/{id}");
+    place.watch(&linode, |linode| linode["status"] == "offline");
+    let event = &place.get("/v4/account/events")["data"][0];
+    assert_eq!((&event["action"], &event["status"]), (&json!("linode_boot"), &json!("failed")));
+    let said = event["message"].as_str().unwrap();
+    assert!(
+        said.starts_with("QEMU ended (exit status: 1): ") && said.contains(&format!(":{}-:22", ports[0])),
+        "{said}"
+    );
+
+    drop((ssh, config));
+    place.done("POST", &format!("{linode}/boot"), json!({}));
+    assert_eq!(place.get(&format!("/fake/linodes/{id}"))["ports"], json!({"22": ports[0], "1002": ports[1]}));
+    let end = Instant::now() + BOOT;
+    for port in ports {
+        while let Err(error) = TcpStream::connect(("127.0.0.1", port)) {
+            assert!(Instant::now() < end, "{port}: {error}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    place.later(&linode, "status", "running");
+    let other = &place.get(&format!("/fake/linodes/{}", boot("web2")))["ports"];
+    assert!(other["22"].is_u64() && other["22"] != json!(ports[0]), "{other}");
 }
 
 /// As the host sees the metadata service, which needs no machine that asks.
