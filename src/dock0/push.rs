@@ -148,6 +148,7 @@ fn paragraph(vm: &Vm, state: &State) -> String {
     let uptime = state.uptime.map(|seconds| format!("{seconds} s"));
     let rows = [
         ("release", state.release.as_deref()),
+        ("standing", state.standing.as_deref()),
         ("config", state.config.as_deref().or(vm.own.is_some().then_some("none"))),
         ("addresses", Some(addresses.as_str()).filter(|text| !text.is_empty())),
         ("up for", uptime.as_deref()),

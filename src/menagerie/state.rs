@@ -46,6 +46,27 @@ impl fmt::Display for Mark {
     }
 }
 
+/// How a release stands, by its marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A running system called it good.
+    Good,
+    /// It has still to prove itself.
+    OnTrial,
+    /// It is not booted again.
+    Bad,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Standing::Good => "good",
+            Standing::OnTrial => "on trial",
+            Standing::Bad => "bad",
+        })
+    }
+}
+
 /// How often a release that nobody has called good may still be tried: `trial-<id>-<left>`. Without such a file it has all its
 /// tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +165,15 @@ impl Marks {
         self.bad.contains(&id)
     }
 
+    /// How it stands. What is good and bad is on its way from one to the other, and is not relied on.
+    pub fn standing(&self, id: ReleaseId) -> Standing {
+        match (self.is_bad(id), self.is_good(id)) {
+            (true, _) => Standing::Bad,
+            (false, true) => Standing::Good,
+            (false, false) => Standing::OnTrial,
+        }
+    }
+
     /// What is written down of its trial; where that was done twice, the fewest tries count.
     pub fn trial(&self, id: ReleaseId) -> Option<Trial> {
         self.trials.iter().filter(|trial| trial.id == id).min_by_key(|trial| trial.left).copied()
@@ -223,6 +253,23 @@ mod tests {
             marks.insert(Mark::Pinned, std::format!("{number:016}").parse().unwrap());
         }
         assert!(marks.more && marks.protect(id("5")), "with more marks than can be known, everything is protected");
+    }
+
+    #[test]
+    fn a_release_stands_as_its_marks_say() {
+        let mut marks = Marks::default();
+        for name in ["good-1111111111111111", "bad-2222222222222222", "trial-3333333333333333-2"] {
+            marks.read(name);
+        }
+        marks.insert(Mark::Pinned, id("5"));
+        for mark in [Mark::Good, Mark::Bad] {
+            marks.insert(mark, id("6"));
+        }
+        for (digit, words) in
+            [("1", "good"), ("2", "bad"), ("3", "on trial"), ("4", "on trial"), ("5", "on trial"), ("6", "bad")]
+        {
+            assert_eq!(std::format!("{}", marks.standing(id(digit))), words, "{digit}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ fn a_vm_waits_for_its_configuration_and_boots_with_it() -> Result<()> {
     let state: Value = serde_json::from_str(&lab.curl(&mut vm, &[&lab.url("/")])?)?;
     assert_eq!((&state["state"], &state["addresses"][0]), (&json!("waiting"), &json!("10.0.2.15")), "{state}");
     assert_eq!((&state["release"], &state["config"]), (&json!("vm_root r0"), &Value::Null));
+    assert_eq!(state["standing"], json!("on trial"), "nobody has called it good");
     let log = lab.curl(&mut vm, &[&lab.url("/log")])?;
     assert!(log.contains("] waiting for a configuration on port 1002 of 10.0.2.15"), "{log}");
     let stored = lab.push(&mut vm, &bundle("web1"))?;

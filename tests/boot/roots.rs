@@ -2,13 +2,14 @@
 //! SSH, with a key that came with the configuration.
 
 use crate::lab::{Lab, path};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use boot_tests::boot::DEADLINE;
 use boot_tests::{Boot, Partition, built};
 use dock0::output::Existing;
 use dock0::root::Recipe;
 use dock0::tool::{SHELL, SKOPEO, Tool, UMOCI};
-use qemu::{Forward, Network};
+use qemu::{Forward, Network, Vm};
+use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -18,7 +19,8 @@ use std::time::{Duration, Instant};
 const SSH: Tool = Tool { program: "ssh", package: "openssh-client" };
 const SSH_KEYGEN: Tool = Tool { program: "ssh-keygen", package: "openssh-client" };
 
-/// Boots a VM with this root, pushes a configuration with a name and a key, and runs this over SSH, once that is answered.
+/// Boots a VM with this root, pushes a configuration with a name and a key, and runs this over SSH, once that is answered. The VM becomes
+/// good by itself, and says so.
 fn over_ssh(root: &Path, command: &str) -> Result<String> {
     let lab = Lab::new()?;
     let key = lab.place.path().join("key");
@@ -37,9 +39,25 @@ fn over_ssh(root: &Path, command: &str) -> Result<String> {
     let since = Instant::now();
     loop {
         match run_over_ssh(port, &key, command) {
-            Ok(said) => return Ok(said),
+            Ok(said) => {
+                becomes_good(&lab, &mut vm)?;
+                return Ok(said);
+            }
             Err(error) if since.elapsed() > DEADLINE => return Err(error.context(vm.console())),
             Err(_) => sleep(Duration::from_millis(500)),
+        }
+    }
+}
+
+/// As an operator sees it from outside, on the port on which the VM took its configuration.
+fn becomes_good(lab: &Lab, vm: &mut Vm) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        let state = lab.curl(vm, &[&lab.url("/")]).and_then(|state| Ok(serde_json::from_str::<Value>(&state)?));
+        match state {
+            Ok(state) if state["standing"] == "good" => return Ok(()),
+            state if since.elapsed() > DEADLINE => bail!("it is not good: {state:?}\n{}", vm.console()),
+            _ => sleep(Duration::from_millis(500)),
         }
     }
 }

@@ -20,10 +20,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// The program that a running VM calls itself good with, and the unit that does it.
+/// The program that a running VM calls itself good with, and takes what operators push.
 const MENAGERIE: &str = "sbin/menagerie";
-const UNIT: &str = "menagerie-good.service";
-const UNIT_TEXT: &str = include_str!("../../../examples/good/menagerie-good.service");
+/// The units that do it.
+const UNITS: [(&str, &str); 2] = [
+    ("menagerie-good.service", include_str!("../../../examples/services/menagerie-good.service")),
+    ("menagerie-receive.service", include_str!("../../../examples/services/menagerie-receive.service")),
+];
 /// Where systemd is, if a root has it.
 const SYSTEMD: &str = "lib/systemd/systemd";
 /// What a boot hands over to.
@@ -88,18 +91,22 @@ impl Recipe {
     }
 }
 
-/// Puts menagerie inside, and where systemd is the init the unit that calls the release good.
+/// Puts menagerie inside, and where systemd is the init the units that call it.
 fn install_menagerie(inside: &Inside, program: &Path) -> Result<()> {
     overlay::put(program, MENAGERIE, inside)?;
     if inside.find(SYSTEMD)?.is_none() {
         return Ok(());
     }
-    let (unit, wanted) =
-        (format!("etc/systemd/system/{UNIT}"), format!("etc/systemd/system/multi-user.target.wants/{UNIT}"));
-    if inside.find(&unit)?.is_none() {
-        fs::write(inside.place(&unit)?, UNIT_TEXT).with_context(|| format!("writing {unit}"))?;
-        let link = inside.place(&wanted)?;
-        symlink(format!("../{UNIT}"), link).with_context(|| format!("enabling {UNIT}"))?;
+    UNITS.iter().try_for_each(|(unit, text)| enable(inside, unit, text))
+}
+
+/// Adds a unit, unless the root has one of this name.
+fn enable(inside: &Inside, unit: &str, text: &str) -> Result<()> {
+    let (file, wanted) =
+        (format!("etc/systemd/system/{unit}"), format!("etc/systemd/system/multi-user.target.wants/{unit}"));
+    if inside.find(&file)?.is_none() {
+        fs::write(inside.place(&file)?, text).with_context(|| format!("writing {file}"))?;
+        symlink(format!("../{unit}"), inside.place(&wanted)?).with_context(|| format!("enabling {unit}"))?;
     }
     Ok(())
 }

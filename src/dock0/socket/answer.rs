@@ -86,6 +86,8 @@ pub struct State {
     pub release: Option<String>,
     /// The release's id.
     pub id: Option<String>,
+    /// How that release stands: `good`, `on trial` or `bad`.
+    pub standing: Option<String>,
     /// The SHA-256 of the bundle that it has.
     pub config: Option<String>,
     /// Its own.

@@ -76,7 +76,7 @@ fn obey(verb: Verb, options: &Options) -> Result<Ended, Failure> {
         Verb::Change(change) => return change::make(&disk, &change, options),
         Verb::Install(manifest) => return install::install_release(&disk, &manifest, options),
         Verb::ConfigRollback => receive::roll_back_config(&disk, options)?,
-        Verb::Receive => receive::receive_once(&disk, options)?,
+        Verb::Receive(listening) => receive::receive_pushes(&disk, listening, options)?,
         Verb::Good(which, proof) => return good::call_good(&disk, which, proof, options),
         Verb::Reboot(way) => reboot::reboot(&disk, way, options)?,
     }

@@ -33,8 +33,8 @@ pub enum Verb {
     Install(String),
     /// Let the configuration and the one before change places.
     ConfigRollback,
-    /// Listen until an operator has pushed something.
-    Receive,
+    /// Listen for what operators push.
+    Receive(Listening),
     /// Call a release good, the running one if none is named, once there is proof.
     Good(Option<Which>, Proof),
     /// Reboot into the newest release.
@@ -48,6 +48,15 @@ pub struct Proof {
     pub after: Duration,
     /// Something listens here.
     pub port: Option<u16>,
+}
+
+/// For how long a running VM listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// Until something was pushed.
+    Once,
+    /// Until somebody ends it.
+    Always,
 }
 
 /// How a running VM reboots.
@@ -121,6 +130,9 @@ struct Words {
     /// through firmware and boot loader; with reboot
     #[argh(switch)]
     cold: bool,
+    /// go on listening after each push; with receive
+    #[argh(switch)]
+    stay: bool,
     /// NAME=MODE: the file mode of a new artifact, octal (0644); with add
     #[argh(option)]
     mode: Vec<String>,
@@ -261,7 +273,8 @@ enum ConfigVerbs {
 #[argh(subcommand, name = "rollback")]
 struct ConfigRollback {}
 
-/// Listens once on port 1002 of this running VM, as PID 1 does when it waits: an operator pushes a configuration or a release.
+/// Listens on port 1002 of this running VM, as PID 1 does when it waits, until an operator has pushed a configuration or a
+/// release. Options: --stay.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "receive")]
 struct Receive {}
@@ -346,7 +359,9 @@ impl Words {
             }
             Some(Verbs::Install(Install { manifest })) => Verb::Install(manifest),
             Some(Verbs::Config(Config { what: ConfigVerbs::Rollback(ConfigRollback {}) })) => Verb::ConfigRollback,
-            Some(Verbs::Receive(Receive {})) => Verb::Receive,
+            Some(Verbs::Receive(Receive {})) => {
+                Verb::Receive(if self.stay { Listening::Always } else { Listening::Once })
+            }
             Some(Verbs::Good(Good { which })) => {
                 Verb::Good(which, Proof { after: self.after.unwrap_or_default(), port: self.when_port })
             }
@@ -386,6 +401,7 @@ impl Words {
             ("--after", self.after.is_some(), verb == "good"),
             ("--when-port", self.when_port.is_some(), verb == "good"),
             ("--cold", self.cold, verb == "reboot"),
+            ("--stay", self.stay, verb == "receive"),
             ("--json", self.json && self.dry_run, false),
         ] {
             if given && !fits {
@@ -476,6 +492,18 @@ mod tests {
     }
 
     #[test]
+    fn it_is_listened_once_or_always() {
+        for (words, want) in [
+            (&["receive"][..], Listening::Once),
+            (&["receive", "--stay"], Listening::Always),
+            (&["--stay", "receive"], Listening::Always),
+        ] {
+            let Ok(Asked::For(Verb::Receive(listening), _)) = read(words) else { panic!("{words:?}") };
+            assert_eq!(listening, want, "{words:?}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_said() {
         const NESTED: &str = "artifacts, releases and latest must lie outside of one another, of config, dock0 and boot/grub, \
                               and of what is built beside them (.new)";
@@ -497,6 +525,7 @@ mod tests {
             (&["rollback", "--after", "60s"], "--after has nothing to do with rollback"),
             (&["status", "--when-port", "22"], "--when-port has nothing to do with status"),
             (&["good", "--cold"], "--cold has nothing to do with good"),
+            (&["good", "--stay"], "--stay has nothing to do with good"),
             (&["status", "--releases", "artifacts/x"], NESTED),
         ] {
             assert_eq!(read(words).err().as_deref(), Some(why), "{words:?}");

@@ -12,7 +12,7 @@ use crate::install::{read_settings, set_clock};
 use crate::log::{note, say};
 use crate::net::parent::{Network, UP_WITHIN, wanted_here};
 use crate::rescue;
-use crate::store::Disk;
+use crate::store::{Disk, survey};
 use menagerie::ReleaseId;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use wire::network::Names;
 use wire::settings::Settings;
 
 /// The pause before it all begins anew, after the first failure and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+pub const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What is waited for, and what is told meanwhile.
 pub struct Wait<'w> {
@@ -100,6 +100,7 @@ fn listen(wait: &Wait, office: &mut VmOffice, identity: &Identity, until: Option
     let mut receiver = Receiver::start(&terms, &|text| note!("{text}"))?;
     receiver.set("release", &wait.release)?;
     receiver.set("id", &wait.id.map(|id| id.to_string()).unwrap_or_default())?;
+    show_standing(wait.boot, wait.id, &mut receiver)?;
     receiver.set("config", &config::present(wait.store)?.sha256().unwrap_or_default())?;
     introduce(office, &mut receiver)?;
     let ended = receive(&mut receiver, office, until)?;
@@ -133,6 +134,15 @@ pub fn introduce(office: &VmOffice, receiver: &mut Receiver) -> Result<(), Failu
 pub fn show_boots(disk: &Disk, receiver: &mut Receiver) -> Result<(), Failure> {
     let boots = disk.directory().and_then(boots::read).unwrap_or_default();
     boots.iter().filter_map(boots::line).try_for_each(|line| receiver.set(BOOT, &line))
+}
+
+/// Shows whether a release is good, on trial or bad; where its marks cannot be read, nothing.
+pub fn show_standing(disk: &Disk, id: Option<ReleaseId>, receiver: &mut Receiver) -> Result<(), Failure> {
+    let standing = id.and_then(|id| {
+        let (marks, remarks) = survey::marks(disk);
+        remarks.unread.is_empty().then(|| marks.standing(id).to_string())
+    });
+    receiver.set("standing", &standing.unwrap_or_default())
 }
 
 /// The first address, as `dock0 push` takes it.

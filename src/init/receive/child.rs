@@ -131,7 +131,9 @@ fn hear(lines: &mut Lines, clerk: &mut Desk, listener: &mut Listener) -> Result<
     let count = std::io::stdin().read(&mut bytes).doing(|| "listening to the parent".into())?;
     let heard = lines.take(bytes.get(..count).unwrap_or_default(), &mut |line| {
         match Told::parse(line).ok_or(Nonsense)? {
-            Told::Set(name, value) => clerk.state.set(&name, &value),
+            Told::Set(name, value) => {
+                clerk.state.set(&name, &value);
+            }
             Told::Answer(status, json) => {
                 clerk.busy = false;
                 clerk.unsent = listener.answer(&Answer::json(status, json)) && !listener.has_answered();

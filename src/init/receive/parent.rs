@@ -4,6 +4,7 @@
 use super::NAME;
 use super::child::FIRST;
 use super::desk::MAX_BUNDLE;
+use super::state::State;
 use super::words::{Said, Told};
 use crate::child_process::ChildProcess;
 use crate::failure::{Doing, Failure};
@@ -17,7 +18,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -31,8 +32,8 @@ const START: Duration = Duration::from_secs(20);
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long the child may take to end: those who were answered may take two seconds to go.
 const GRACE: Duration = Duration::from_secs(3);
-/// The most notes of one child. It says one a second at most, unless it has been taken over.
-const MAX_NOTES: u32 = 10_000;
+/// The most notes of one child at once. It says one a second at most, unless it has been taken over.
+const MAX_NOTES: u64 = 10_000;
 /// The most words that are kept until they are listened to. One operator is served at a time, so that it is one or two.
 const MAX_KEPT: usize = 8;
 /// How much is heard at once, so that the caller comes to its other work.
@@ -72,7 +73,9 @@ pub struct Receiver<'r> {
     output: ChildStdout,
     lines: Lines,
     heard: VecDeque<Said>,
-    notes: u32,
+    notes: u64,
+    told: State,
+    since: Instant,
     file: File,
     /// Where it listens.
     pub port: u16,
@@ -110,6 +113,8 @@ impl<'r> Receiver<'r> {
             lines: Lines::default(),
             heard: VecDeque::new(),
             notes: 0,
+            told: State::default(),
+            since: Instant::now(),
             file,
             port,
             fingerprint: String::new(),
@@ -127,9 +132,9 @@ impl<'r> Receiver<'r> {
         self.output.as_fd()
     }
 
-    /// What anybody who asks is told from now on: see [`super::state::TABLE`].
+    /// What anybody who asks is told from now on: see [`super::state::TABLE`]. The child hears of what changes.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
-        self.tell(&Told::Set(name.into(), value.into()))
+        if self.told.set(name, value) { self.tell(&Told::Set(name.into(), value.into())) } else { Ok(()) }
     }
 
     /// Takes in what the child has said; what an operator wants, if it is that. Fails when the child has ended or talks
@@ -171,7 +176,7 @@ impl<'r> Receiver<'r> {
         let doing = || "taking over what was pushed".to_string();
         let mut copy: File = rustix::fs::memfd_create("dock0-pushed", MemfdFlags::CLOEXEC).doing(doing)?.into();
         // Its own place in the file: the child's moves.
-        let mut file = File::open(format!("/proc/self/fd/{}", raw(&self.file))).doing(doing)?;
+        let mut file = File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).doing(doing)?;
         file.seek(SeekFrom::Start(from)).doing(doing)?;
         let copied = std::io::copy(&mut file.take(bytes), &mut copy).doing(doing)?;
         if copied != bytes {
@@ -245,7 +250,8 @@ impl<'r> Receiver<'r> {
             Said::Failed(sentence) => return Err(Failure::new(sentence)),
             Said::Ready(_) | Said::Config(_) | Said::Release(..) | Said::Reboot => return Err(self.nonsense()),
         }
-        if self.notes > MAX_NOTES { Err(self.nonsense()) } else { Ok(()) }
+        let allowed = MAX_NOTES.saturating_add(self.since.elapsed().as_secs());
+        if self.notes > allowed { Err(self.nonsense()) } else { Ok(()) }
     }
 
     fn count_note(&mut self, text: &str) {
@@ -291,8 +297,4 @@ fn listen(port: u16) -> Result<TcpListener, Failure> {
         bound => bound,
     };
     socket.doing(|| format!("listening on port {port}"))
-}
-
-fn raw(file: &File) -> i32 {
-    std::os::fd::AsRawFd::as_raw_fd(file)
 }

@@ -5,11 +5,12 @@ use crate::boots;
 use std::fmt::Write;
 
 /// What is known by which name, in the order it is shown in; and how it is printed.
-pub const TABLE: [(&str, Kind); 9] = [
+pub const TABLE: [(&str, Kind); 10] = [
     ("state", Kind::Text),
     ("doing", Kind::Text),
     ("release", Kind::Text),
     ("id", Kind::Text),
+    ("standing", Kind::Text),
     (CONFIG, Kind::Text),
     ("addresses", Kind::Words),
     ("failure", Kind::Text),
@@ -43,15 +44,22 @@ pub struct State {
 }
 
 impl State {
-    /// From now on; a name that is not in the table is nobody's. Boots are added.
-    pub fn set(&mut self, name: &str, value: &str) {
-        if name == BOOT && self.boots.len() < boots::MOST {
-            self.boots.push(value.to_string());
+    /// From now on; a name that is not in the table is nobody's. Boots are added. Whether that changes anything.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        if name == BOOT {
+            let has_room = self.boots.len() < boots::MOST;
+            if has_room {
+                self.boots.push(value.to_string());
+            }
+            return has_room;
         }
         let place = TABLE.iter().position(|(known, _)| *known == name);
-        if let Some(slot) = place.and_then(|place| self.values.get_mut(place)) {
+        let slot = place.and_then(|place| self.values.get_mut(place)).filter(|slot| *slot != value);
+        let changes = slot.is_some();
+        if let Some(slot) = slot {
             *slot = value.to_string();
         }
+        changes
     }
 
     /// Every name, with its value where this client may see it.
@@ -114,6 +122,7 @@ mod tests {
         let mut state = State::default();
         for (name, value) in [
             ("state", "waiting"),
+            ("standing", "on trial"),
             ("addresses", "192.0.2.7 2001:db8::7"),
             ("failure", "reading \"a\\b\" & <c>: no"),
             ("nobody", "x"),
@@ -125,7 +134,7 @@ mod tests {
         }
         let json: serde_json::Value = serde_json::from_str(&state.json(12, Client::Stranger)).unwrap();
         let mut want = serde_json::json!({
-            "state": "waiting", "doing": null, "release": null, "id": null, "config": null,
+            "state": "waiting", "doing": null, "release": null, "id": null, "standing": "on trial", "config": null,
             "addresses": ["192.0.2.7", "2001:db8::7"], "failure": "reading \"a\\b\" & <c>: no", "fingerprint": null,
             "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
         });
@@ -138,6 +147,22 @@ mod tests {
         assert!(!page.contains("config"), "{page}");
         assert!(page.contains("<dt>failure<dd>reading \"a\\b\" &amp; &lt;c>: no<dt>boots<dd>{\"time\":1}<br>{\"time\":2}<dt>uptime<dd>12 s</dl>"));
         assert!(!page.contains("doing"), "what is not known is not shown: {page}");
+    }
+
+    #[test]
+    fn what_is_known_already_changes_nothing() {
+        let mut state = State::default();
+        for (name, value, changes) in [
+            ("standing", "on trial", true),
+            ("standing", "on trial", false),
+            ("standing", "good", true),
+            ("failure", "", false),
+            ("nobody", "x", false),
+        ] {
+            assert_eq!(state.set(name, value), changes, "{name} {value}");
+        }
+        let added: Vec<bool> = (0..=boots::MOST).map(|_| state.set(BOOT, "{}")).collect();
+        assert_eq!(added.iter().filter(|added| **added).count(), boots::MOST, "two boots may be alike");
     }
 
     #[test]

@@ -13,8 +13,8 @@ fn anybody_may_ask_how_it_is_and_operators_read_its_log() {
     let host = format!("web1=127.0.0.1:{}", vm.port);
     let want = |config: &str| {
         format!(
-            "web1 at 127.0.0.1:{}: waiting: waiting for a configuration\n    release       kernel/6.12\n{config}    \
-             addresses     192.0.2.7\n    up for        12 s\n    dock0         0.1.0\n",
+            "web1 at 127.0.0.1:{}: waiting: waiting for a configuration\n    release       kernel/6.12\n    standing      on trial\n\
+             {config}    addresses     192.0.2.7\n    up for        12 s\n    dock0         0.1.0\n",
             vm.port
         )
     };
@@ -26,6 +26,7 @@ fn anybody_may_ask_how_it_is_and_operators_read_its_log() {
     assert_eq!(place.must(&format!("$0 status {host}")), want(""));
     let all: serde_json::Value = serde_json::from_str(&place.must(&format!("$0 status --json {host}"))).unwrap();
     assert_eq!((&all[0]["host"], &all[0]["state"], &all[0]["uptime"]), (&"web1".into(), &"waiting".into(), &12.into()));
+    assert_eq!(all[0]["standing"], "on trial");
     let complaint = place.fails(&format!("$0 status --log {host}"));
     assert!(complaint.contains("reading keys/operator.pem (dock0 keygen operator makes it): "), "{complaint}");
     place.must("mv away/* keys");

@@ -120,8 +120,8 @@ pub fn honest(asked: &Asked) -> Reply {
 /// How it is.
 pub fn state(state: &str, doing: &str, config: Option<&str>) -> Reply {
     let json = serde_json::json!({
-        "state": state, "doing": doing, "release": "kernel/6.12", "id": null, "config": config,
-        "addresses": ["192.0.2.7"], "uptime": 12, "failure": null, "fingerprint": null, "version": "0.1.0",
+        "state": state, "doing": doing, "release": "kernel/6.12", "id": null, "standing": "on trial",
+        "config": config, "addresses": ["192.0.2.7"], "uptime": 12, "failure": null, "fingerprint": null, "version": "0.1.0",
     });
     Reply::Answer(200, json.to_string())
 }

@@ -12,15 +12,19 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-struct Place {
+/// A directory instead of a boot partition, and an operator.
+pub struct Place {
     directory: tempfile::TempDir,
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
     client: PathBuf,
 }
 
 impl Place {
-    fn new() -> Place {
+    /// One where nothing has happened yet.
+    pub fn new() -> Place {
         let directory = tempfile::tempdir().unwrap();
         let operators = Operators::new().unwrap();
         let client = operators.issue(Paper::Client, directory.path()).unwrap();
@@ -32,11 +36,13 @@ impl Place {
         place
     }
 
-    fn disk(&self, path: &str) -> PathBuf {
+    /// A path on the disk.
+    pub fn disk(&self, path: &str) -> PathBuf {
         self.directory.path().join("disk").join(path)
     }
 
-    fn menagerie(&self, words: &[&str]) -> Command {
+    /// The command, with these words.
+    pub fn menagerie(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_init"));
         command.arg("menagerie").arg("--root").arg(self.disk("")).args(words);
         command
@@ -46,9 +52,42 @@ impl Place {
     fn receive(&self, hostname: &str) -> (Value, Output) {
         let mut child = self.menagerie(&["receive"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         self.wait_for_it(&mut child);
+        (self.push(hostname), child.wait_with_output().unwrap())
+    }
+
+    /// Pushes a bundle: the answer.
+    pub fn push(&self, hostname: &str) -> Value {
         let file = self.bundle(hostname);
-        let answer = self.curl(&["-T", file.to_str().unwrap(), &self.url("/config")]);
-        (serde_json::from_str(&text(&answer)).unwrap(), child.wait_with_output().unwrap())
+        serde_json::from_str(&text(&self.curl(&["-T", file.to_str().unwrap(), &self.url("/config")]))).unwrap()
+    }
+
+    /// What an operator is told.
+    pub fn state(&self) -> Value {
+        serde_json::from_str(&text(&self.curl(&[&self.url("/")]))).unwrap()
+    }
+
+    /// Waits until a part of that has this value.
+    pub fn wait_for_state(&self, name: &str, wanted: &Value, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.state()[name] != *wanted {
+            assert!(Instant::now() < until, "{name} is not {wanted} after {patience:?}: {}", self.state());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A release of one artifact that runs: its id.
+    pub fn run_release(&self) -> String {
+        fs::create_dir_all(self.disk("artifacts/vm_root")).unwrap();
+        fs::write(self.disk("artifacts/vm_root/7"), "").unwrap();
+        fs::create_dir_all(self.disk("releases/0")).unwrap();
+        symlink("../../artifacts/vm_root/7", self.disk("releases/0/vm_root")).unwrap();
+        symlink("releases/0", self.disk("latest")).unwrap();
+        let list = self.menagerie(&["--json", "list"]).output().unwrap();
+        let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+        let id = list["releases"][0]["id"].as_str().unwrap();
+        let device = fs::metadata(self.disk("")).unwrap().dev();
+        fs::write(self.directory.path().join("release"), format!("{id} {device}\n")).unwrap();
+        id.to_string()
     }
 
     fn bundle(&self, hostname: &str) -> PathBuf {
@@ -58,7 +97,8 @@ impl Place {
         file
     }
 
-    fn wait_for_it(&self, child: &mut Child) {
+    /// Waits until this `receive` says that it listens.
+    pub fn wait_for_it(&self, child: &mut Child) {
         let said = BufReader::new(child.stderr.as_mut().unwrap()).lines().next().unwrap().unwrap();
         assert!(
             said.starts_with(&format!("menagerie: waiting on port {}; this VM's key is sha256//", self.port)),
@@ -86,7 +126,8 @@ impl Place {
         serde_json::from_str(&self.status(&["--json"])).unwrap()
     }
 
-    fn hostname(&self, of: &str) -> String {
+    /// What the configuration of this name lays over the root.
+    pub fn hostname(&self, of: &str) -> String {
         fs::read_to_string(self.disk(&format!("{of}/templates/etc/hostname"))).unwrap()
     }
 }
@@ -201,20 +242,10 @@ fn a_release_that_is_pushed_is_printed_as_an_installed_one_is() {
 #[test]
 fn it_says_what_runs_and_where() {
     let place = Place::new();
-    fs::create_dir_all(place.disk("artifacts/vm_root")).unwrap();
-    fs::write(place.disk("artifacts/vm_root/7"), "").unwrap();
-    fs::create_dir_all(place.disk("releases/0")).unwrap();
-    symlink("../../artifacts/vm_root/7", place.disk("releases/0/vm_root")).unwrap();
-    symlink("releases/0", place.disk("latest")).unwrap();
-    let list = place.menagerie(&["--json", "list"]).output().unwrap();
-    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
-    let id = list["releases"][0]["id"].as_str().unwrap();
-    let device = fs::metadata(place.disk("")).unwrap().dev();
-    fs::write(place.directory.path().join("release"), format!("{id} {device}\n")).unwrap();
-
+    let id = place.run_release();
     let mut child = place.menagerie(&["receive"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     place.wait_for_it(&mut child);
-    let state: Value = serde_json::from_str(&text(&place.curl(&[&place.url("/")]))).unwrap();
+    let state = place.state();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!((&state["release"], &state["id"]), (&json!("vm_root 7"), &json!(id)));

@@ -4,6 +4,7 @@ mod command;
 mod dawdlers;
 mod hostile;
 mod office;
+mod staying;
 mod taken_over;
 
 use fetch_tests::operators::{Operators, Paper};
@@ -17,6 +18,7 @@ fn anybody_may_ask_how_it_is() {
     let vm = Vm::start();
     let state: Value = serde_json::from_str(&text(&vm.curl(&[&vm.url("/")]))).unwrap();
     assert_eq!((&state["state"], &state["release"]), (&json!("waiting"), &json!("the release")));
+    assert_eq!(state["standing"], "the standing");
     assert_eq!(state["addresses"], json!(["the", "addresses"]));
     assert_eq!(state["config"], Value::Null, "it is nobody's business but the operators'");
     let client = vm.client();
