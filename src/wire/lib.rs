@@ -14,6 +14,7 @@ pub mod dhcp;
 pub mod dhcp_client;
 mod dhcp_options;
 pub mod dns;
+pub mod enrolment;
 mod first;
 pub mod grubenv;
 pub mod http_request;
