@@ -5,8 +5,7 @@ use super::certificate::{make_certificate, make_key};
 use super::parent::{LIFE, Terms};
 use crate::failure::{Doing, Failure};
 use crate::store::artifact::make_directories;
-use crate::store::{Disk, Files};
-use rustix::io::Errno;
+use crate::store::{Disk, Files, whole};
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -43,10 +42,10 @@ impl Identity {
 /// Finds it; a key or a certificate that is missing is made.
 pub fn find_or_make(disk: &Disk) -> Result<Identity, Failure> {
     let root = PathBuf::from(disk.path()?);
-    let is_new = !is_there(disk, CERTIFICATE)?;
+    let is_new = !whole::is_there(disk, CERTIFICATE)?;
     if is_new {
         make(disk)?;
-    } else if !is_there(disk, KEY)? {
+    } else if !whole::is_there(disk, KEY)? {
         let (certificate, key) = (disk.show(CERTIFICATE), disk.show(KEY));
         return Err(Failure::new(format!("there is a certificate {certificate}, but no key {key}")));
     }
@@ -56,41 +55,22 @@ pub fn find_or_make(disk: &Disk) -> Result<Identity, Failure> {
 
 /// Whether there is anybody who may push.
 pub fn operators_are_known(disk: &Disk) -> Result<bool, Failure> {
-    is_there(disk, OPERATORS)
-}
-
-fn is_there(disk: &Disk, path: &str) -> Result<bool, Failure> {
-    match disk.look(path) {
-        Ok(_) => Ok(true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(error) => Err(error).doing(|| format!("looking for {}", disk.show(path))),
-    }
+    whole::is_there(disk, OPERATORS)
 }
 
 /// The key comes first: a certificate is never without one, and power may go in between.
 fn make(disk: &Disk) -> Result<(), Failure> {
-    if !is_there(disk, DIRECTORY)? {
+    if !whole::is_there(disk, DIRECTORY)? {
         make_directories(disk, DIRECTORY)?;
         disk.set_mode(DIRECTORY, 0o700).doing(|| format!("closing {}", disk.show(DIRECTORY)))?;
     }
-    if !is_there(disk, KEY)? {
-        write(disk, KEY, &make_key()?)?;
+    if !whole::is_there(disk, KEY)? {
+        whole::write(disk, KEY, make_key()?.as_bytes())?;
     }
     let mut key = Vec::new();
     let doing = || format!("reading {}", disk.show(KEY));
     disk.open(KEY).doing(doing)?.take(MAX_KEY).read_to_end(&mut key).doing(doing)?;
-    write(disk, CERTIFICATE, &make_certificate(&key)?)
-}
-
-fn write(disk: &Disk, path: &str, text: &str) -> Result<(), Failure> {
-    let (new, doing) = (format!("{path}.new"), || format!("writing {}", disk.show(path)));
-    match disk.remove_file(&new) {
-        Err(Errno::NOENT) => {}
-        removed => removed.doing(doing)?,
-    }
-    let mut file = disk.create(&new, 0).doing(doing)?;
-    disk.write(&mut file, text.as_bytes()).and_then(|()| disk.finish(file)).doing(doing)?;
-    disk.rename(&new, path).and_then(|()| disk.sync_directory(DIRECTORY)).doing(doing)
+    whole::write(disk, CERTIFICATE, make_certificate(&key)?.as_bytes())
 }
 
 #[cfg(test)]
