@@ -54,6 +54,7 @@ pub fn receive_once(disk: &Disk, options: &Options) -> Result<(), Failure> {
         ("addresses", own_addresses()),
         ("failure", rescue::last_failure(disk).unwrap_or_default()),
         ("fingerprint", fingerprint),
+        ("proof", identity::proof(disk)),
         ("version", env!("CARGO_PKG_VERSION").into()),
     ] {
         receiver.set(name, &value)?;

@@ -119,6 +119,7 @@ pub fn introduce(office: &VmOffice, receiver: &mut Receiver) -> Result<(), Failu
         ("addresses", addresses),
         ("failure", rescue::last_failure(office.boot).unwrap_or_default()),
         ("fingerprint", fingerprint),
+        ("proof", identity::proof(office.boot)),
         ("version", env!("CARGO_PKG_VERSION").into()),
     ] {
         receiver.set(name, &value)?;

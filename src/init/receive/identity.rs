@@ -3,9 +3,11 @@
 
 use super::certificate::{make_certificate, make_key};
 use super::parent::{LIFE, Terms};
+use super::tls::fingerprint_of;
 use crate::failure::{Doing, Failure};
 use crate::store::artifact::make_directories;
 use crate::store::{Disk, Files, whole};
+use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -13,6 +15,10 @@ use std::path::PathBuf;
 const DIRECTORY: &str = "dock0/identity";
 const KEY: &str = "dock0/identity/vm.key";
 const CERTIFICATE: &str = "dock0/identity/vm.pem";
+/// What proves to operators that this VM's key is its own, where they gave it a token for that: see [`crate::enrol`].
+pub const PROOF: &str = "dock0/identity/proof";
+/// The longest that is shown, in bytes: they are digits of HMAC-SHA256.
+const MAX_PROOF: u64 = 64;
 /// The CA of those who may push.
 pub const OPERATORS: &str = "dock0/trust/operators.pem";
 /// The longest key that is read here, in bytes.
@@ -32,6 +38,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The fingerprint of its key, as it is shown.
+    pub fn fingerprint(&self) -> Result<String, Failure> {
+        let path = self.certificate.display();
+        fingerprint_of(&fs::read(&self.certificate).doing(|| format!("reading {path}"))?)
+    }
+
     /// What this VM listens with, by the program that runs.
     pub fn terms(&self, port: u16) -> Terms<'_> {
         let Identity { certificate, key, operators, .. } = self;
@@ -58,6 +70,14 @@ pub fn operators_are_known(disk: &Disk) -> Result<bool, Failure> {
     whole::is_there(disk, OPERATORS)
 }
 
+/// What proves that this VM's key is its own; empty where nothing does.
+pub fn proof(disk: &Disk) -> String {
+    let mut proof = String::new();
+    // Worst case: whoever asks is not shown it, and does not believe this VM.
+    let read = disk.open(PROOF).map(|file| file.take(MAX_PROOF).read_to_string(&mut proof));
+    if matches!(read, Ok(Ok(_))) { proof } else { String::new() }
+}
+
 /// The key comes first: a certificate is never without one, and power may go in between.
 fn make(disk: &Disk) -> Result<(), Failure> {
     if !whole::is_there(disk, DIRECTORY)? {
@@ -76,7 +96,6 @@ fn make(disk: &Disk) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

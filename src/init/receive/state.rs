@@ -5,7 +5,7 @@ use crate::boots;
 use std::fmt::Write;
 
 /// What is known by which name, in the order it is shown in; and how it is printed.
-pub const TABLE: [(&str, Kind); 9] = [
+pub const TABLE: [(&str, Kind); 10] = [
     ("state", Kind::Text),
     ("doing", Kind::Text),
     ("release", Kind::Text),
@@ -14,6 +14,7 @@ pub const TABLE: [(&str, Kind); 9] = [
     ("addresses", Kind::Words),
     ("failure", Kind::Text),
     ("fingerprint", Kind::Text),
+    ("proof", Kind::Text),
     ("version", Kind::Text),
 ];
 
@@ -127,7 +128,7 @@ mod tests {
         let mut want = serde_json::json!({
             "state": "waiting", "doing": null, "release": null, "id": null, "config": null,
             "addresses": ["192.0.2.7", "2001:db8::7"], "failure": "reading \"a\\b\" & <c>: no", "fingerprint": null,
-            "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
+            "proof": null, "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
         });
         assert_eq!(json, want);
         want["config"] = "abcd".into();
