@@ -8,7 +8,7 @@ use std::env;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use wire::minisig::decode_base64;
+use wire::base64::decode_exactly;
 
 /// The environment variable that has the password of the secret key, for where nobody can be asked.
 pub const PASSWORD: &str = "DOCK0_MINISIGN_PASSWORD";
@@ -86,7 +86,7 @@ impl Signer {
     pub fn parse(text: &str, name: &str) -> Result<Signer> {
         let doing = || format!("reading the secret key {name}");
         let key = text.lines().nth(1).unwrap_or_default();
-        let secret = match decode_base64::<LENGTH>(key) {
+        let secret = match decode_exactly::<LENGTH>(key) {
             Some(_) if key.starts_with(WITH_PASSWORD) => {
                 let password = password(name)?;
                 SecretKeyBox::from_string(text).and_then(|boxed| boxed.into_secret_key(Some(password)))

@@ -4,6 +4,7 @@ use crate::again;
 use crate::boots;
 use crate::config;
 use crate::device::{Content, Device};
+use crate::enrol;
 use crate::failure::{Doing, Failure};
 use crate::grow;
 use crate::image::Image;
@@ -142,6 +143,18 @@ impl BootPartition {
     pub fn image_at(&self, path: &RelPath) -> Result<Image, Failure> {
         say!("the root is rootfspath={path}, and no release");
         Image::open(&self.mounted_on, Path::new(path.as_str()))
+    }
+
+    /// Whether whoever made this machine has to be asked who may push: where a configuration is wanted, nobody is known who could
+    /// push it, and what came of asking can be kept.
+    pub fn asks_who_may_push(&self, policy: ConfigPolicy) -> Result<bool, Failure> {
+        let disk = self.disk()?;
+        let is_needed = match policy {
+            ConfigPolicy::Skip => false,
+            ConfigPolicy::Wait { .. } => true,
+            ConfigPolicy::Auto => !config::is_there(&disk)?,
+        };
+        Ok(is_needed && !self.is_read_only && enrol::is_wanted(&disk)?)
     }
 
     /// Whether a configuration is waited for: where one is wanted that is not there, and there are operators who may push it.

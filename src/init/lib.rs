@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod debt;
 pub mod device;
+pub mod enrol;
 pub mod failure;
 pub mod fetch;
 pub mod grow;

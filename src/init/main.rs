@@ -14,8 +14,8 @@ use init::role::Role;
 use init::store::survey;
 use init::trial::{self, Taken};
 use init::{
-    again, command, config, device, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive, rescue,
-    scratch, shell, stopwatch,
+    again, command, config, device, enrol, fetch, handover, install, kernel_fs, net, orders, overlay, places, receive,
+    rescue, scratch, shell, stopwatch,
 };
 use menagerie::{Entry, Listing, Selection, newest_with_root};
 use std::convert::Infallible;
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Role::Menagerie(words) => command::run(words),
         Role::Fetch(words) => fetch::child::run(words),
         Role::Network(words) => net::child::run(words),
+        Role::Enrol(words) => enrol::child::run(words),
         Role::Unpack(words) => config::child::run(words),
         Role::Receive(words) => receive::child::run(words),
         Role::Nobody => {
@@ -86,6 +87,12 @@ fn boot() -> Result<Infallible, Failure> {
         None => scratch::in_memory(&places)?,
     }
     stopwatch::lap("scratch layer");
+
+    if partition.asks_who_may_push(orders.config)? {
+        // It takes as long as a service does that nobody here knows.
+        rescue::without_watch(|| partition.disk().map(|disk| enrol::from_metadata(&disk)))?;
+        stopwatch::lap("operators");
+    }
 
     let config = match partition.waits_for_config(orders.config)? {
         true => {

@@ -222,7 +222,7 @@ fn call_for_help(patience: Duration) {
         if can_call_for_help(&disk) { without_watch(|| help::call(&disk, patience)).map(Some) } else { Ok(None) }
     });
     let came = match help {
-        Ok(None) => return,
+        Ok(None | Some(Help::Nobody)) => return,
         Ok(Some(Help::Configured)) => Anew::Configured,
         Ok(Some(Help::Installed)) => Anew::Installed,
         Ok(Some(Help::Reboot)) => {

@@ -1,6 +1,6 @@
 //! What the one binary is called as: PID 1, the `menagerie` command, or one of PID 1's children.
 
-use crate::{command, config, fetch, net, receive};
+use crate::{command, config, enrol, fetch, net, receive};
 
 /// Who it is, with the words behind its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Role<'w> {
     Network(&'w [&'w str]),
     /// The child that listens.
     Receive(&'w [&'w str]),
+    /// The child that asks a cloud's metadata service.
+    Enrol(&'w [&'w str]),
     /// The child that unpacks.
     Unpack(&'w [&'w str]),
     /// Called by hand, as nothing of these.
@@ -41,6 +43,7 @@ fn named<'w>(name: &str, words: &'w [&'w str]) -> Option<Role<'w>> {
         command::NAME => Some(Role::Menagerie(words)),
         fetch::NAME => Some(Role::Fetch(words)),
         net::NAME => Some(Role::Network(words)),
+        enrol::NAME => Some(Role::Enrol(words)),
         config::NAME => Some(Role::Unpack(words)),
         receive::NAME => Some(Role::Receive(words)),
         _ => None,
@@ -65,6 +68,7 @@ mod tests {
             (&["dock0-fetch", "7"], false, Role::Fetch(&["7"])),
             (&["dock0-net", "/"], false, Role::Network(&["/"])),
             (&["dock0-receive", "7"], false, Role::Receive(&["7"])),
+            (&["dock0-enrol", "7"], false, Role::Enrol(&["7"])),
             (&["dock0-unpack", "7"], false, Role::Unpack(&["7"])),
             (&["init", "dock0-net", "/"], false, Role::Network(&["/"])),
         ] {

@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod base64;
 pub mod bundle;
 pub mod bytes;
 pub mod cmdline;
@@ -13,6 +14,8 @@ pub mod dhcp;
 pub mod dhcp_client;
 mod dhcp_options;
 pub mod dns;
+pub mod enrolment;
+mod first;
 pub mod grubenv;
 pub mod http_request;
 pub mod inet;

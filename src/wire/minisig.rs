@@ -3,6 +3,7 @@
 //!
 //! Of each file every byte counts but those of the untrusted comment: nobody signs that, and nobody reads it here.
 
+use crate::base64;
 use core::fmt;
 use core::str::from_utf8;
 use menagerie::KeyId;
@@ -130,39 +131,7 @@ fn id_of(rest: &[u8]) -> KeyId {
 }
 
 fn decode<const N: usize>(line: usize, text: &str) -> Result<[u8; N], Malformed> {
-    decode_base64(text).ok_or(Malformed::Base64(line, N))
-}
-
-/// Base64 as RFC 4648 has it in section 4, padded, its unused bits zeros: there is one way to write each value.
-pub fn decode_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != N.div_ceil(3).checked_mul(4)? {
-        return None;
-    }
-    for (bytes, digits) in bytes.chunks_mut(3).zip(text.as_bytes().chunks(4)) {
-        let (digits, padding) = digits.split_at_checked(bytes.len().checked_add(1)?)?;
-        let bits = digits.iter().try_fold(0_u32, |bits, &digit| Some(bits << 6 | value_of(digit)?))?;
-        let bits = bits.checked_shl(u32::try_from(padding.len()).ok()?.checked_mul(6)?)?;
-        let [_, decoded @ ..] = bits.to_be_bytes();
-        let (decoded, unused) = decoded.split_at_checked(bytes.len())?;
-        if padding.iter().any(|&byte| byte != b'=') || unused.iter().any(|&byte| byte != 0) {
-            return None;
-        }
-        bytes.copy_from_slice(decoded);
-    }
-    Some(bytes)
-}
-
-fn value_of(digit: u8) -> Option<u32> {
-    let (first, value) = match digit {
-        b'A'..=b'Z' => (b'A', 0),
-        b'a'..=b'z' => (b'a', 26),
-        b'0'..=b'9' => (b'0', 52),
-        b'+' => (b'+', 62),
-        b'/' => (b'/', 63),
-        _ => return None,
-    };
-    u32::from(digit).checked_sub(first.into())?.checked_add(value)
+    base64::decode_exactly(text).ok_or(Malformed::Base64(line, N))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ extern crate std;
 
 use crate::bundle::{Bundle, MAX_ENTRIES, What, gzip::Unpacker};
 use crate::dhcp::{self, Reply};
-use crate::{dns, ip_param, json, json_shape, manifest, minisig, netlink_news, network::Network, network_report};
+use crate::{
+    dns, enrolment, ip_param, json, json_shape, manifest, minisig, netlink_news, network::Network, network_report,
+};
 use crate::{program, seed, superblock, uevent};
 use std::vec::Vec;
 
@@ -108,6 +110,28 @@ fn damage(noise: &mut Noise, good: &[u8]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+#[test]
+fn enrolments() {
+    let mut noise = Noise(10);
+    let (mut read, mut unusable) = (0, 0);
+    for _ in 0..20_000 {
+        let input = damage(&mut noise, enrolment::tests::GOOD.as_bytes());
+        match enrolment::parse(&input) {
+            Ok(Some(enrolment)) => {
+                read += 1;
+                let lies_within = |text: &&str| input.as_ptr_range().contains(&text.as_ptr());
+                assert!(enrolment.operators.iter().chain(&enrolment.settings).all(lies_within));
+            }
+            Ok(None) => {}
+            Err(why) => {
+                unusable += 1;
+                assert!(!std::string::ToString::to_string(&why).contains(char::is_control), "{why:?}");
+            }
+        }
+    }
+    assert!(read > 100 && unusable > 1000, "{read} are read, {unusable} are unusable");
 }
 
 #[test]

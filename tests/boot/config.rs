@@ -1,19 +1,12 @@
 //! A VM waits for its configuration, and takes it from its operators alone.
 
-use crate::lab::{Lab, bundle, facts, laid, path};
-use anyhow::{Context, Error, Result, ensure};
+use crate::lab::{Lab, bundle, facts, laid, made, path};
+use anyhow::{Context, Result, ensure};
 use boot_tests::boot::DEADLINE;
-use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition, Publisher, Root};
 use bundles::Row;
-use dock0::disk::Disk;
 use dock0::image::Format;
-use dock0::menu::Menu;
-use dock0::origin::Origin;
-use dock0::output::Existing;
-use dock0::release::ArtifactFile;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
@@ -48,14 +41,7 @@ fn a_disk_that_was_made_without_a_configuration_waits_for_one() -> Result<()> {
     let lab = Lab::new()?;
     let operators = lab.place.path().join("operators.pem");
     std::fs::write(&operators, &lab.operators.pem)?;
-    let root = Root::with_menagerie("made")?.pack(Format::Erofs)?;
-    let files = [("kernel", boot_tests::kernel()), ("initrd", boot_tests::initrd()), ("vm_root", root.path.clone())];
-    let artifact = |(name, file): (&str, PathBuf)| format!("{name}=1@{}", file.display()).parse().map_err(Error::msg);
-    let artifacts = files.into_iter().map(artifact).collect::<Result<Vec<ArtifactFile>>>()?;
-    let origin = Origin { trust: vec![operators], ..Origin::default() };
-    let disk = DiskFile::blank(0)?;
-    let made = Disk { artifacts, config: None, origin, size: 64 << 20, menu: Menu::default() };
-    made.write(&disk.path, Existing::Replace)?;
+    let disk = made(vec![operators])?;
     let mut vm = lab.boot(&disk, "").start()?;
     lab.push(&mut vm, &bundle("web1"))?;
     assert_eq!(laid(&facts(vm)?, "/etc/hostname").0, "web1");

@@ -1,10 +1,15 @@
 //! An operator with a VM that trusts him, curl, and what he pushes.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use boot_tests::boot::DEADLINE;
 use boot_tests::partition::DiskFile;
 use boot_tests::{Boot, Partition, Root};
+use dock0::disk::Disk;
 use dock0::image::Format;
+use dock0::menu::Menu;
+use dock0::origin::Origin;
+use dock0::output::Existing;
+use dock0::release::ArtifactFile;
 use fetch_tests::operators::{Operators, Paper};
 use probe::Facts;
 use qemu::{Forward, Network, Vm};
@@ -96,6 +101,19 @@ impl Lab {
         let said = self.curl(vm, &["-T", path(&file)?, &self.url("/config")])?;
         Ok(serde_json::from_str(&said)?)
     }
+}
+
+/// A disk as `dock0 disk` makes it: without a configuration, trusting these.
+pub fn made(trust: Vec<PathBuf>) -> Result<DiskFile> {
+    let root = Root::with_menagerie("made")?.pack(Format::Erofs)?;
+    let files = [("kernel", boot_tests::kernel()), ("initrd", boot_tests::initrd()), ("vm_root", root.path.clone())];
+    let artifact = |(name, file): (&str, PathBuf)| format!("{name}=1@{}", file.display()).parse().map_err(Error::msg);
+    let artifacts = files.into_iter().map(artifact).collect::<Result<Vec<ArtifactFile>>>()?;
+    let origin = Origin { trust, ..Origin::default() };
+    let disk = DiskFile::blank(0)?;
+    let made = Disk { artifacts, config: None, origin, size: 64 << 20, menu: Menu::default() };
+    made.write(&disk.path, Existing::Replace)?;
+    Ok(disk)
 }
 
 /// A path as text.

@@ -4,6 +4,7 @@ mod attacks;
 mod cmdline;
 mod config;
 mod disks;
+mod enrol;
 mod handover;
 mod help;
 mod images;

@@ -4,7 +4,9 @@ use wire::bundle::{Bundle, Entry, MAX_ENTRIES, MAX_UNPACKED};
 use wire::http_request::{self, Head};
 use wire::manifest::Manifest;
 use wire::network::Network;
-use wire::{cmdline, dhcp, dns, ip_param, json, minisig, netlink_news, network_report, settings, superblock};
+use wire::{
+    base64, cmdline, dhcp, dns, enrolment, ip_param, json, minisig, netlink_news, network_report, settings, superblock,
+};
 
 /// The variable that says which target is fuzzed.
 pub const VARIABLE: &str = "DOCK0_FUZZ";
@@ -58,6 +60,25 @@ pub const TARGETS: &[Target] = &[
         seeds: || {
             seeds(&[
             br#"{"product":"dock0","channel":"stable","arch":"x86_64","serial":7,"issued":"2026-11-25T10:00:00Z","expires":"2027-02-23T10:00:00Z","artifacts":[{"name":"vm_root","version":"1","size":4,"sha256":"0000000000000000000000000000000000000000000000000000000000000000","verity":"0000000000000000000000000000000000000000000000000000000000000000","urls":["https://example.org/a"]}]}"#,
+        ])
+        },
+    },
+    Target {
+        name: "enrolment",
+        run: |bytes| {
+            if let Ok(Some(enrolment)) = enrolment::parse(bytes) {
+                assert!(json::check(bytes).is_ok(), "an enrolment that is no JSON");
+                assert!(!enrolment.operators.is_empty());
+            }
+            let mut room = vec![0; bytes.len()];
+            if let Some(decoded) = base64::decode(bytes, &mut room) {
+                assert_eq!(Some(decoded.len()), base64::length(bytes));
+            }
+        },
+        seeds: || {
+            seeds(&[
+            br#"{"dock0":{"token":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f","operators":["MAA=","MAEA"],"settings":"eyJjaGVjayI6ImJvb3QifQ=="}}"#,
+            b"Zm9vYmE=",
         ])
         },
     },

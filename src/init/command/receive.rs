@@ -116,6 +116,7 @@ impl RunningVm<'_> {
             ("addresses", addresses),
             ("failure", rescue::last_failure(self.disk).unwrap_or_default()),
             ("fingerprint", fingerprint),
+            ("proof", identity::proof(self.disk)),
             ("version", env!("CARGO_PKG_VERSION").into()),
         ] {
             receiver.set(name, &value)?;

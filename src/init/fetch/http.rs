@@ -14,6 +14,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -62,25 +63,8 @@ impl Client {
     /// Whom it trusts, what it knows of names, and how long it waits.
     pub fn new(trust: Arc<rustls::ClientConfig>, known: Known, patience: Patience) -> Client {
         let (strict, meter) = (Arc::new(AtomicBool::new(false)), Meter::default());
-        let config = Agent::config_builder()
-            .proxy(None)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_idle_connections(0)
-            .max_idle_connections_per_host(0)
-            .user_agent("dock0")
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(MAX_HEAD)
-            .max_response_header_size(MAX_HEAD)
-            .timeout_connect(Some(milliseconds(patience.connect)))
-            .timeout_send_request(Some(milliseconds(patience.answer)))
-            .timeout_recv_response(Some(milliseconds(patience.answer)))
-            .timeout_per_read(Some(milliseconds(patience.read)))
-            .timeout_per_write(Some(milliseconds(patience.read)))
-            .build();
         let connector = ().chain(TcpConnector::default()).chain(Tls(trust)).chain(meter.clone());
-        let agent = Agent::with_parts(config, connector, Names { known, patience, strict: strict.clone() });
+        let agent = Agent::with_parts(config(&patience), connector, Names { known, patience, strict: strict.clone() });
         Client { agent, strict, meter, patience }
     }
 
@@ -124,6 +108,27 @@ impl Answer {
     }
 }
 
+/// ureq with everything off that it does of itself, for whoever waits so long.
+pub fn config(patience: &Patience) -> Config {
+    Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .max_idle_connections(0)
+        .max_idle_connections_per_host(0)
+        .user_agent("dock0")
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(MAX_HEAD)
+        .max_response_header_size(MAX_HEAD)
+        .timeout_connect(Some(milliseconds(patience.connect)))
+        .timeout_send_request(Some(milliseconds(patience.answer)))
+        .timeout_recv_response(Some(milliseconds(patience.answer)))
+        .timeout_per_read(Some(milliseconds(patience.read)))
+        .timeout_per_write(Some(milliseconds(patience.read)))
+        .build()
+}
+
 fn bare_host(url: &Url) -> &str {
     let host = url.host();
     match host.rsplit_once(':') {
@@ -132,9 +137,9 @@ fn bare_host(url: &Url) -> &str {
     }
 }
 
-/// What went wrong, behind a mirror's name.
+/// What went wrong, behind a server's name.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not told apart here speaks for itself")]
-fn words(error: &Error, patience: &Patience) -> String {
+pub fn words(error: &Error, patience: &Patience) -> String {
     let seconds = |count: u32| format!("{} s", f64::from(count) / 1000.0);
     match error {
         Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => format!("was silent for {}", seconds(patience.read)),
@@ -177,7 +182,7 @@ struct Names {
 }
 
 impl Resolver for Names {
-    fn resolve(&self, uri: &Uri, _: &ureq::config::Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let found = self.known.look_up(host, &self.patience).map_err(|why| Error::Other(why.into()))?;

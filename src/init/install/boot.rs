@@ -4,7 +4,7 @@
 use super::{How, Offer, believe, ca, install, read_settings, set_clock};
 use crate::admit::Admitted;
 use crate::failure::Failure;
-use crate::log::{note, say};
+use crate::log::say;
 use crate::net::parent::{Network, UP_WITHIN, wanted_here};
 use crate::rescue;
 use crate::store::{Disk, survey};
@@ -102,10 +102,7 @@ fn try_with_network(
     let how = How { until, ..How::in_a_boot(settings, &tell) };
     let network = Network::bring_up(&wanted, "/", how.at_most(UP_WITHIN))?;
     let done = ca(disk).and_then(|ca| Offer::fetch(url, ca.as_deref(), &how)).and_then(|offer| work(&offer, &how));
-    if let Err(failure) = network.take_down() {
-        // Worst case: the root finds an interface that is up and has an address.
-        note!("{failure}");
-    }
+    network.take_down_and_go_on();
     done
 }
 

@@ -169,6 +169,14 @@ impl Network {
         )))
     }
 
+    /// The same for a boot, which goes on whatever comes of it.
+    pub fn take_down_and_go_on(self) {
+        if let Err(failure) = self.take_down() {
+            // Worst case: the root finds an interface that is up and has an address.
+            note!("{failure}");
+        }
+    }
+
     /// Why it has failed, if it says so within the next few lines.
     fn last_word(&mut self) -> Option<Sentence> {
         for _ in 0..MOST_AT_ONCE {

@@ -88,10 +88,7 @@ pub fn while_reachable<T>(
     wanted.names = Names::Unneeded;
     office.network = Some(Network::bring_up(&wanted, "/", patience)?);
     let done = work(&mut office);
-    if let Some(Err(failure)) = office.network.take().map(Network::take_down) {
-        // Worst case: the root finds an interface that is up and has an address.
-        note!("{failure}");
-    }
+    office.network.take().map(Network::take_down_and_go_on).unwrap_or_default();
     done
 }
 
@@ -123,6 +120,7 @@ pub fn introduce(office: &VmOffice, receiver: &mut Receiver) -> Result<(), Failu
         ("addresses", addresses),
         ("failure", rescue::last_failure(office.boot).unwrap_or_default()),
         ("fingerprint", fingerprint),
+        ("proof", identity::proof(office.boot)),
         ("version", env!("CARGO_PKG_VERSION").into()),
     ] {
         receiver.set(name, &value)?;

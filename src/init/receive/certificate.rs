@@ -94,7 +94,8 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     [head, &bytes].concat()
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+/// A document in PEM (RFC 7468).
+pub fn pem(label: &str, der: &[u8]) -> String {
     let text = base64(der);
     let mut pem = format!("-----BEGIN {label}-----\n");
     for (place, c) in text.chars().enumerate() {

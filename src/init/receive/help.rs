@@ -6,6 +6,7 @@ use super::identity::{self, Identity};
 use super::office::VmOffice;
 use super::parent::Receiver;
 use super::reception::{Ended, Purpose, receive};
+use crate::enrol;
 use crate::failure::Failure;
 use crate::install::boot::{newest_could_boot, old_news};
 use crate::install::{How, Offer, believe, ca, install, set_clock, settings_or_default};
@@ -34,15 +35,27 @@ pub enum Help {
     Reboot,
     /// Nobody came in time.
     None,
+    /// There is nobody who could.
+    Nobody,
 }
 
-/// Whether there is anybody to be called: operators, or somebody who offers releases.
+/// Whether there is anybody to be called: operators, whoever knows them, or somebody who offers releases.
 pub fn can_be_called(disk: &Disk) -> bool {
+    is_anybody_known(disk) || enrol::is_wanted(disk).unwrap_or(false)
+}
+
+fn is_anybody_known(disk: &Disk) -> bool {
     identity::operators_are_known(disk).unwrap_or(false) || settings_or_default(disk).manifest.url.is_some()
 }
 
 /// Calls, and waits for this long after somebody who may help has asked for something last.
 pub fn call(disk: &Disk, patience: Duration) -> Result<Help, Failure> {
+    if enrol::is_wanted(disk)? {
+        enrol::from_metadata(disk);
+        if !is_anybody_known(disk) {
+            return Ok(Help::Nobody);
+        }
+    }
     let (settings, identity) = (settings_or_default(disk), identity::find_or_make(disk)?);
     set_clock(disk, &|line| say!("{line}"))?;
     let mut until = Instant::now() + patience;

@@ -3,10 +3,11 @@
 
 use super::certificate::{make_certificate, make_key};
 use super::parent::{LIFE, Terms};
+use super::tls::fingerprint_of;
 use crate::failure::{Doing, Failure};
 use crate::store::artifact::make_directories;
-use crate::store::{Disk, Files};
-use rustix::io::Errno;
+use crate::store::{Disk, Files, whole};
+use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -14,6 +15,10 @@ use std::path::PathBuf;
 const DIRECTORY: &str = "dock0/identity";
 const KEY: &str = "dock0/identity/vm.key";
 const CERTIFICATE: &str = "dock0/identity/vm.pem";
+/// What proves to operators that this VM's key is its own, where they gave it a token for that: see [`crate::enrol`].
+pub const PROOF: &str = "dock0/identity/proof";
+/// The longest that is shown, in bytes: they are digits of HMAC-SHA256.
+const MAX_PROOF: u64 = 64;
 /// The CA of those who may push.
 pub const OPERATORS: &str = "dock0/trust/operators.pem";
 /// The longest key that is read here, in bytes.
@@ -33,6 +38,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The fingerprint of its key, as it is shown.
+    pub fn fingerprint(&self) -> Result<String, Failure> {
+        let path = self.certificate.display();
+        fingerprint_of(&fs::read(&self.certificate).doing(|| format!("reading {path}"))?)
+    }
+
     /// What this VM listens with, by the program that runs.
     pub fn terms(&self, port: u16) -> Terms<'_> {
         let Identity { certificate, key, operators, .. } = self;
@@ -43,10 +54,10 @@ impl Identity {
 /// Finds it; a key or a certificate that is missing is made.
 pub fn find_or_make(disk: &Disk) -> Result<Identity, Failure> {
     let root = PathBuf::from(disk.path()?);
-    let is_new = !is_there(disk, CERTIFICATE)?;
+    let is_new = !whole::is_there(disk, CERTIFICATE)?;
     if is_new {
         make(disk)?;
-    } else if !is_there(disk, KEY)? {
+    } else if !whole::is_there(disk, KEY)? {
         let (certificate, key) = (disk.show(CERTIFICATE), disk.show(KEY));
         return Err(Failure::new(format!("there is a certificate {certificate}, but no key {key}")));
     }
@@ -56,47 +67,35 @@ pub fn find_or_make(disk: &Disk) -> Result<Identity, Failure> {
 
 /// Whether there is anybody who may push.
 pub fn operators_are_known(disk: &Disk) -> Result<bool, Failure> {
-    is_there(disk, OPERATORS)
+    whole::is_there(disk, OPERATORS)
 }
 
-fn is_there(disk: &Disk, path: &str) -> Result<bool, Failure> {
-    match disk.look(path) {
-        Ok(_) => Ok(true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(error) => Err(error).doing(|| format!("looking for {}", disk.show(path))),
-    }
+/// What proves that this VM's key is its own; empty where nothing does.
+pub fn proof(disk: &Disk) -> String {
+    let mut proof = String::new();
+    // Worst case: whoever asks is not shown it, and does not believe this VM.
+    let read = disk.open(PROOF).map(|file| file.take(MAX_PROOF).read_to_string(&mut proof));
+    if matches!(read, Ok(Ok(_))) { proof } else { String::new() }
 }
 
 /// The key comes first: a certificate is never without one, and power may go in between.
 fn make(disk: &Disk) -> Result<(), Failure> {
-    if !is_there(disk, DIRECTORY)? {
+    if !whole::is_there(disk, DIRECTORY)? {
         make_directories(disk, DIRECTORY)?;
         disk.set_mode(DIRECTORY, 0o700).doing(|| format!("closing {}", disk.show(DIRECTORY)))?;
     }
-    if !is_there(disk, KEY)? {
-        write(disk, KEY, &make_key()?)?;
+    if !whole::is_there(disk, KEY)? {
+        whole::write(disk, KEY, make_key()?.as_bytes())?;
     }
     let mut key = Vec::new();
     let doing = || format!("reading {}", disk.show(KEY));
     disk.open(KEY).doing(doing)?.take(MAX_KEY).read_to_end(&mut key).doing(doing)?;
-    write(disk, CERTIFICATE, &make_certificate(&key)?)
-}
-
-fn write(disk: &Disk, path: &str, text: &str) -> Result<(), Failure> {
-    let (new, doing) = (format!("{path}.new"), || format!("writing {}", disk.show(path)));
-    match disk.remove_file(&new) {
-        Err(Errno::NOENT) => {}
-        removed => removed.doing(doing)?,
-    }
-    let mut file = disk.create(&new, 0).doing(doing)?;
-    disk.write(&mut file, text.as_bytes()).and_then(|()| disk.finish(file)).doing(doing)?;
-    disk.rename(&new, path).and_then(|()| disk.sync_directory(DIRECTORY)).doing(doing)
+    whole::write(disk, CERTIFICATE, make_certificate(&key)?.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

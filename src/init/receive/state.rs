@@ -15,6 +15,7 @@ pub const TABLE: [(&str, Kind); 10] = [
     ("addresses", Kind::Words),
     ("failure", Kind::Text),
     ("fingerprint", Kind::Text),
+    ("proof", Kind::Text),
     ("version", Kind::Text),
 ];
 
@@ -136,7 +137,7 @@ mod tests {
         let mut want = serde_json::json!({
             "state": "waiting", "doing": null, "release": null, "id": null, "standing": "on trial", "config": null,
             "addresses": ["192.0.2.7", "2001:db8::7"], "failure": "reading \"a\\b\" & <c>: no", "fingerprint": null,
-            "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
+            "proof": null, "version": null, "boots": [{"time": 1}, {"time": 2}], "uptime": 12,
         });
         assert_eq!(json, want);
         want["config"] = "abcd".into();

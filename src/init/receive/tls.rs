@@ -26,7 +26,7 @@ pub struct Papers<'p> {
 /// What a server needs to know, and the fingerprint of its key.
 pub fn server(papers: &Papers) -> Result<(Arc<ServerConfig>, String), Failure> {
     let chain = certificates(papers.certificate, "this VM's certificate")?;
-    let fingerprint = chain.first().map(fingerprint).transpose()?.unwrap_or_default();
+    let fingerprint = fingerprint_of(papers.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(papers.key).map_err(|why| bad("this VM's key", &why))?;
     let key = any_ecdsa_type(&key).map_err(|why| bad("this VM's key", &why))?;
     let own = CertifiedKey::new(chain, key);
@@ -61,6 +61,12 @@ fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, 
         return Err(bad(what, &"there is no certificate in it"));
     }
     Ok(all)
+}
+
+/// The fingerprint of the key of this VM's certificate.
+pub fn fingerprint_of(certificate: &[u8]) -> Result<String, Failure> {
+    let chain = certificates(certificate, "this VM's certificate")?;
+    chain.first().map(fingerprint).transpose().map(Option::unwrap_or_default)
 }
 
 /// `sha256//…` of its public key, as curl's `--pinnedpubkey` takes it.

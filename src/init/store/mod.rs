@@ -14,6 +14,7 @@ pub mod supply;
 pub mod survey;
 pub mod tree;
 pub mod trials;
+pub mod whole;
 
 #[cfg(test)]
 pub(crate) mod faults;
