@@ -5,7 +5,7 @@ use crate::boots;
 use std::fmt::Write;
 
 /// What is known by which name, in the order it is shown in; and how it is printed.
-pub const TABLE: [(&str, Kind); 10] = [
+pub const TABLE: [(&str, Kind); 11] = [
     ("state", Kind::Text),
     ("doing", Kind::Text),
     ("release", Kind::Text),
