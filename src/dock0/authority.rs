@@ -128,7 +128,15 @@ pub fn check_order(directory: &Path, order: &Order, existing: Existing) -> Resul
 /// Makes a certificate that the CA of this directory signs, and its key, beside it.
 pub fn issue(directory: &Path, order: &Order, existing: Existing) -> Result<Pair> {
     check_order(directory, order, existing)?;
+    let (certificate, key) = make(directory, order)?;
     let pair = Pair::of(directory, order.name);
+    pair.write(&certificate, &key, existing)?;
+    Ok(pair)
+}
+
+/// The same, kept nowhere: the certificate and its key in PEM.
+pub fn make(directory: &Path, order: &Order) -> Result<(String, String)> {
+    check(order)?;
     let issuer = read_ca(directory)?;
     let mut params = start(order.name, order.days)?;
     params.is_ca = IsCa::ExplicitNoCa;
@@ -146,8 +154,7 @@ pub fn issue(directory: &Path, order: &Order, existing: Existing) -> Result<Pair
     }
     let key = KeyPair::generate().context("making a key")?;
     let certificate = params.signed_by(&key, &issuer).with_context(|| format!("signing {}", order.name))?;
-    pair.write(&certificate.pem(), &key.serialize_pem(), existing)?;
-    Ok(pair)
+    Ok((certificate.pem(), key.serialize_pem()))
 }
 
 fn check(order: &Order) -> Result<()> {

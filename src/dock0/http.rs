@@ -95,6 +95,11 @@ pub fn agent(https: bool) -> Agent {
         .new_agent()
 }
 
+/// Whether what is sent there stays secret: it goes over https, or to this machine.
+pub fn keeps_secrets(url: &str) -> bool {
+    ["https://", "http://127.0.0.1:", "http://[::1]:", "http://localhost:"].iter().any(|start| url.starts_with(start))
+}
+
 /// A body, read as long as it comes fast enough.
 pub struct Flow<R> {
     body: R,
@@ -131,6 +136,22 @@ fn check_rate(bytes: u64, elapsed: Duration) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_go_over_https_or_nowhere() {
+        for (url, kept) in [
+            ("https://api.linode.com/v4", true),
+            ("http://127.0.0.1:80/", true),
+            ("http://[::1]:80/", true),
+            ("http://127.0.0.1.example.org:80/", false),
+            ("http://localhost:80", true),
+            ("http://localhost.example.org/", false),
+            ("http://api.linode.com/v4", false),
+            ("api.linode.com", false),
+        ] {
+            assert_eq!(keeps_secrets(url), kept, "{url}");
+        }
+    }
 
     #[test]
     fn slowness_is_an_error() {

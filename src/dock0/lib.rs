@@ -25,6 +25,7 @@ pub mod root;
 pub mod signing;
 pub mod socket;
 pub mod stamp;
+pub mod stop;
 pub mod stream;
 pub mod supply;
 pub mod tool;

@@ -7,11 +7,12 @@ use rustls::crypto::ring::sign::any_ecdsa_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The directory of keys if nobody names one.
-pub const DIRECTORY_VARIABLE: &str = "DOCK0_KEYS";
+const DIRECTORY_VARIABLE: &str = "DOCK0_KEYS";
 /// The name of an operator's files if nobody says so.
 pub const OPERATOR: &str = "operator";
 
@@ -25,6 +26,12 @@ pub struct Papers {
 }
 
 impl Papers {
+    /// Where an operator says they are, or the environment does, or else here.
+    pub fn find(place: Option<PathBuf>) -> Result<Papers> {
+        let variable = || env::var_os(DIRECTORY_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Papers::at(&place.or_else(variable).unwrap_or_else(|| PathBuf::from(".")))
+    }
+
     /// In a directory, under the default name; or beside `BASE.pem`.
     pub fn at(place: &Path) -> Result<Papers> {
         if place.is_dir() {

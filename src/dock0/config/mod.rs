@@ -27,6 +27,7 @@ use render::Renderer;
 use resolve::Resolver;
 use scripts::Scripts;
 pub use secret::Secrets;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 pub use stack::Lists;
 use std::fs::{self, DirBuilder, File};
@@ -59,6 +60,7 @@ pub struct Built {
     pub output: PathBuf,
     /// What is in it and must not be printed.
     pub secrets: Secrets,
+    config: Value,
     build: BuildDirectory,
 }
 
@@ -66,15 +68,14 @@ pub struct Built {
 pub fn build(request: &Request) -> Result<Built> {
     let mut secrets = Secrets::default();
     match build_knowing(request, &mut secrets) {
-        Ok((packed, output, build)) => Ok(Built { packed, output, secrets, build }),
+        Ok((packed, output, config, build)) => Ok(Built { packed, output, secrets, config, build }),
         Err(error) => Err(anyhow!("{}", secrets.mask(&format!("{error:#}")))),
     }
 }
 
-fn build_knowing(request: &Request, secrets: &mut Secrets) -> Result<(Vec<u8>, PathBuf, BuildDirectory)> {
+fn build_knowing(request: &Request, secrets: &mut Secrets) -> Result<(Vec<u8>, PathBuf, Value, BuildDirectory)> {
     let merged = stack::read(request.files, request.lists)?;
-    let first = request.files.first().context("no file is given to build from")?;
-    let directory = first.parent().unwrap_or(Path::new(""));
+    let directory = directory(request)?;
     let environment = |name: &str| std::env::var_os(name);
     let patience = request.patience;
     let config = Resolver { directory, environment, patience, secrets }.resolve(merged)?;
@@ -95,10 +96,21 @@ fn build_knowing(request: &Request, secrets: &mut Secrets) -> Result<(Vec<u8>, P
         bail!("the bundle would be empty: there are no templates, and no script made anything");
     }
     let output = request.output.map_or(paths.output, Path::to_path_buf);
-    Ok((packed, output, build))
+    Ok((packed, output, config, build))
+}
+
+/// What paths in the files are relative to.
+fn directory<'r>(request: &Request<'r>) -> Result<&'r Path> {
+    let first = request.files.first().context("no file is given to build from")?;
+    Ok(first.parent().unwrap_or(Path::new("")))
 }
 
 impl Built {
+    /// Reads something else of the values; paths in them are relative to the first file's directory.
+    pub fn read<T>(&self, request: &Request, read: impl Fn(&Value, &Path) -> Result<T>) -> Result<T> {
+        read(&self.config, directory(request)?).map_err(|error| anyhow!("{}", self.secrets.mask(&format!("{error:#}"))))
+    }
+
     /// Writes it. A file that is the same already is left alone, so that its time tells when it changed.
     pub fn write(&self) -> Result<()> {
         let path = self.output.as_path();

@@ -3,12 +3,12 @@
 
 use super::token::Token;
 use crate::http;
+use crate::stop;
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
-use std::thread::sleep;
 use std::time::Duration;
 use ureq::http::{Request, Response};
 use ureq::{Agent, AsSendBody, Body};
@@ -21,6 +21,10 @@ pub const BASE_VARIABLE: &str = "LINODE_API_URL";
 const MAX_ANSWER: u64 = 4 << 20;
 /// How many things a page has: the most there can be.
 const PAGE: u32 = 500;
+/// How many of them are the newest: more than happens while nobody looks.
+const NEWEST: u32 = 100;
+/// What it says of a Linode to which something is done already, perhaps by itself: it has not begun anything else.
+const BUSY: &str = "Linode busy";
 /// More pages than anybody's account has.
 const PAGES: u32 = 100;
 
@@ -92,8 +96,7 @@ impl Api {
         let variable = std::env::var(BASE_VARIABLE).ok().filter(|value| !value.is_empty());
         let base = base.or(variable).unwrap_or_else(|| BASE.into());
         let base = base.trim_end_matches('/').to_owned();
-        let is_secret_kept = base.starts_with("https://") || is_loopback(&base);
-        ensure!(is_secret_kept, "{base}: the token goes over https alone, or to this machine");
+        ensure!(http::keeps_secrets(&base), "{base}: the token goes over https alone, or to this machine");
         let agent = http::agent(base.starts_with("https:"));
         Ok(Api { base, token, agent, patience })
     }
@@ -137,6 +140,16 @@ impl Api {
         Ok(all)
     }
 
+    /// The newest things of a list that begins with them.
+    pub fn newest<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        #[derive(Deserialize)]
+        struct Page<T> {
+            data: Vec<T>,
+        }
+        let path = format!("{path}?page=1&page_size={NEWEST}");
+        read(self.ask(Method::Get, &path, Filter::All, None)?, &path).map(|page: Page<T>| page.data)
+    }
+
     /// Asks until there is an answer that does not change by asking again.
     fn ask(&self, method: Method, path: &str, filter: Filter<'_>, document: Option<&Value>) -> Result<Value, Refusal> {
         let mut wait = self.patience.first;
@@ -155,7 +168,9 @@ impl Api {
             if tried >= self.patience.tries || !refused.may_be_asked_again(method) {
                 return Err(refused.refusal);
             }
-            sleep(refused.retry_after.unwrap_or(wait).min(self.patience.most));
+            if stop::pause(refused.retry_after.unwrap_or(wait).min(self.patience.most)).is_err() {
+                return Err(refused.refusal);
+            }
             wait = wait.saturating_mul(2);
         }
         unreachable!("it is asked a last time")
@@ -219,6 +234,7 @@ impl Failed {
     fn may_be_asked_again(&self, method: Method) -> bool {
         match (self.refusal.status, method) {
             (Some(429), _) => true,
+            (Some(400), _) => self.refusal.why.starts_with(BUSY),
             (_, Method::Post) => false,
             (Some(status), _) => status >= 500,
             (None, _) => true,
@@ -264,10 +280,6 @@ fn read<T: DeserializeOwned>(answer: Value, path: &str) -> Result<T> {
 
 fn to_value(document: &impl Serialize) -> Result<Value> {
     serde_json::to_value(document).context("writing a document for Linode")
-}
-
-fn is_loopback(base: &str) -> bool {
-    ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"].iter().any(|start| base.starts_with(start))
 }
 
 #[cfg(test)]

@@ -74,12 +74,16 @@ fn what_is_asked_again() {
     let fine = || answer("200 OK", &json!({}));
     let broken = || answer("502 Bad Gateway", &json!("no errors in it"));
     let gone = || answer("404 Not Found", &json!({"errors": [{"reason": "Not found"}]}));
+    let at_work = || answer("400 Bad Request", &json!({"errors": [{"reason": "Linode busy."}]}));
+    let wrong = || answer("400 Bad Request", &json!({"errors": [{"reason": "Not so"}]}));
     let hang_up = String::new;
     for (method, answers, tries, want) in [
         (Method::Get, vec![busy(), fine()], 2, ""),
         (Method::Post, vec![busy(), fine()], 2, ""),
         (Method::Get, vec![broken(), hang_up(), fine()], 3, ""),
         (Method::Put, vec![broken(), fine()], 2, ""),
+        (Method::Post, vec![at_work(), fine()], 2, ""),
+        (Method::Post, vec![wrong()], 1, "Linode, POST /x: Not so (400)"),
         (Method::Post, vec![broken()], 1, "Linode, POST /x: it answers 502"),
         (Method::Get, vec![busy(), busy(), busy()], 3, "Linode, GET /x: Too many requests (429)"),
         (Method::Get, vec![gone()], 1, "Linode, GET /x: Not found (404)"),

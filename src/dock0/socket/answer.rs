@@ -98,6 +98,8 @@ pub struct State {
     pub failure: Option<String>,
     /// Of its key.
     pub fingerprint: Option<String>,
+    /// That it was told whom to believe, and has that key.
+    pub proof: Option<String>,
     /// Of its init.
     pub version: Option<String>,
 }

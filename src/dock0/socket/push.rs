@@ -5,10 +5,10 @@ use super::cargo::Cargo;
 use super::trouble::{Kind, Trouble};
 use super::vm::Vm;
 use crate::manifest::hex;
+use crate::stop;
 use anyhow::{Result, anyhow, bail};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How often a VM is asked whether it waits.
@@ -77,7 +77,7 @@ pub fn push(vm: &Vm, cargo: &Cargo, until: Instant, show: &dyn Fn(&str)) -> Resu
             Err(Undone::Busy(why)) => bail!("{vm}: {why}"),
             Err(Undone::Over(error)) => return Err(error),
         }
-        sleep(EVERY);
+        stop::pause(EVERY)?;
     }
 }
 
@@ -95,7 +95,7 @@ fn wait(vm: &Vm, until: Instant, show: &dyn Fn(&str)) -> Result<()> {
             bail!("{vm}: it did not wait for a push within {} s; at last: {last}", since.elapsed().as_secs() + 1);
         }
         show(&last);
-        sleep(EVERY);
+        stop::pause(EVERY)?;
     }
 }
 
@@ -158,7 +158,7 @@ fn ask_again(vm: &Vm, ours: &str, why: &str, patience: Instant) -> Result<Pushed
     let mut last = GONE;
     while Instant::now() + EVERY < until {
         // Not at once: it may be about to begin to store.
-        sleep(EVERY);
+        stop::pause(EVERY)?;
         match vm.state(until) {
             Ok(state) if state.config.as_deref() == Some(ours) => {
                 return Ok(Pushed::Stored { sha256: ours.into(), size: None, doing: state.doing });
