@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod configure;
+mod deploy;
 mod install;
 mod keygen;
+mod linodes;
 mod make_disk;
 mod publish;
 mod push;
@@ -25,7 +27,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Builds what a dock0 VM boots from and its configuration, and pushes to VMs that wait for it.
+/// Builds what a dock0 VM boots from and its configuration, pushes to VMs that wait for it, and deploys them at Linode.
 #[derive(FromArgs)]
 struct Arguments {
     #[argh(subcommand)]
@@ -45,6 +47,10 @@ enum Verb {
     Outdated(publish::OutdatedArguments),
     Push(push::PushArguments),
     Status(push::StatusArguments),
+    Deploy(deploy::DeployArguments),
+    Destroy(linodes::DestroyArguments),
+    List(linodes::ListArguments),
+    Reboot(linodes::RebootArguments),
 }
 
 /// Makes the initrd around a static init binary.
@@ -122,6 +128,10 @@ fn parse_and_run() -> Result<()> {
             Verb::Outdated(arguments) => publish::outdated(arguments),
             Verb::Push(arguments) => push::push(arguments),
             Verb::Status(arguments) => push::status(arguments),
+            Verb::Deploy(arguments) => deploy::deploy(arguments),
+            Verb::Destroy(arguments) => linodes::destroy(arguments),
+            Verb::List(arguments) => linodes::list(&arguments),
+            Verb::Reboot(arguments) => linodes::reboot(arguments),
         },
         Err(exit) if exit.status.is_ok() => say(exit.output.trim_end()),
         Err(exit) => Err(anyhow!("{}\nRun dock0 --help for more information.", exit.output.trim_end())),

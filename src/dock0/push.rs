@@ -5,7 +5,8 @@ use super::say;
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
 use dock0::config::{self, Lists, Request};
-use dock0::papers::{DIRECTORY_VARIABLE, Papers};
+use dock0::linode::trust::{Known, Trust};
+use dock0::papers::Papers;
 use dock0::socket::answer::{State, printable};
 use dock0::socket::cargo::{Cargo, read_bundle, read_release, with_host};
 use dock0::socket::host::Host;
@@ -13,7 +14,6 @@ use dock0::socket::push::{self, Pushed};
 use dock0::socket::tls::{self, Expected, Fingerprint};
 use dock0::socket::vm::Vm;
 use serde_json::{Value, json};
-use std::env;
 use std::path::PathBuf;
 use std::slice;
 use std::time::Duration;
@@ -88,7 +88,7 @@ pub struct StatusArguments {
 pub fn push(arguments: PushArguments) -> Result<()> {
     let PushArguments { bundle, build, release, identity, fingerprint, timeout, jobs, json, hosts } = arguments;
     let round = Round::new(hosts, timeout, jobs, Output::asked(json))?;
-    let vms = Known { identity, fingerprint }.vms(&round.hosts, Own::Shown)?;
+    let vms = Acquaintance { identity, fingerprint }.vms(&round.hosts, Own::Shown)?;
     // All of it is read before the first VM hears anything.
     let cargo = match (release, bundle, &build[..]) {
         (Some(manifest), None, []) => vec![read_release(&manifest)?],
@@ -130,7 +130,7 @@ pub fn status(arguments: StatusArguments) -> Result<()> {
     let StatusArguments { log, identity, fingerprint, timeout, jobs, json, hosts } = arguments;
     let round = Round::new(hosts, timeout, jobs, Output::asked(json))?;
     let own = if log { Own::Shown } else { Own::IfThere };
-    let vms = Known { identity, fingerprint }.vms(&round.hosts, own)?;
+    let vms = Acquaintance { identity, fingerprint }.vms(&round.hosts, own)?;
     round.run(&vms, |vm, until, _| {
         let failed = |trouble| anyhow!("{vm}: {trouble}");
         if log {
@@ -180,25 +180,31 @@ enum Own {
 }
 
 /// What VMs are known by, and we by them.
-struct Known {
+struct Acquaintance {
     identity: Option<PathBuf>,
     fingerprint: Option<Fingerprint>,
 }
 
-impl Known {
+impl Acquaintance {
     fn vms(self, hosts: &[Host], own: Own) -> Result<Vec<Vm>> {
-        let variable = || env::var_os(DIRECTORY_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let place = self.identity.or_else(variable).unwrap_or_else(|| PathBuf::from("."));
-        let papers = Papers::at(&place)?;
-        let expected = match self.fingerprint {
-            Some(_) if hosts.len() > 1 => bail!("--fingerprint is one VM's: push to it alone"),
-            Some(fingerprint) => Expected::Key(fingerprint),
-            None => Expected::OfCa(papers.roots()?, papers.operators.display().to_string()),
-        };
+        if self.fingerprint.is_some() && hosts.len() > 1 {
+            bail!("--fingerprint is one VM's: push to it alone");
+        }
+        let papers = Papers::find(self.identity)?;
         let is_shown = own == Own::Shown || papers.own.is_there()?;
-        let shown = is_shown.then(|| papers.own()).transpose()?;
-        let config = tls::client(expected, shown)?;
         let own = is_shown.then(|| papers.own.certificate.display().to_string());
-        Ok(hosts.iter().map(|host| Vm { host: host.clone(), config: config.clone(), own: own.clone() }).collect())
+        let vm = |host: &Host| {
+            let expected = match self
+                .fingerprint
+                .map_or_else(|| Trust::of(&papers, &host.name).known(), |key| Ok(Known::ByKey(key)))?
+            {
+                Known::ByKey(fingerprint) => Expected::Key(fingerprint),
+                Known::ByCa => Expected::OfCa(papers.roots()?, papers.operators.display().to_string()),
+                Known::ByToken(_) => bail!("{}: it has not been met yet: dock0 deploy goes on with it", host.name),
+            };
+            let config = tls::client(expected, is_shown.then(|| papers.own()).transpose()?)?;
+            Ok(Vm { host: host.clone(), config, own: own.clone() })
+        };
+        hosts.iter().map(vm).collect()
     }
 }

@@ -177,9 +177,9 @@ impl FakeLinode {
         self.shared.lock().faults.order(method, suffix, fault, times);
     }
 
-    /// Images that are uploaded from now on stay `creating`.
-    pub fn keep_images_creating(&self) {
-        self.shared.lock().faults.images_stay = true;
+    /// Whether images that are uploaded from now on stay `creating`.
+    pub fn keep_images_creating(&self, stay: bool) {
+        self.shared.lock().faults.images_stay = stay;
     }
 
     /// Each machine that asks for metadata gets nothing for its first so many requests, and no IPv6 for as many again.

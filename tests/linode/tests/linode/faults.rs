@@ -51,7 +51,7 @@ fn a_linode_vanishes() {
 #[test]
 fn an_image_stays_as_it_is() {
     let place = Place::new();
-    place.keep_images_creating();
+    place.keep_images_creating(true);
     let raw = place.directory.path().join("raw");
     fs::write(&raw, vec![1; 1 << 20]).unwrap();
     let (image, _) = place.upload(&gzip(&raw));
