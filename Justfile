@@ -168,6 +168,12 @@ cyclonedx:
 fake-linode *ARGS: linode-cli
     @cargo run -q -p fake-linode -- "$@"
 
+# Deploy a VM with the Debian root at the stand-in for Linode, whose machine boots here, and log in over SSH (WORDS: run this there)
+[positional-arguments]
+deploy *WORDS: kernel initrd debian
+    @cargo run -q -p fake-linode -- --forward web1=2201:1102 \
+        sh -c 'examples/linode/deploy.sh web1=127.0.0.1:1102 && examples/linode/login.sh 2201 "$@"' sh "$@"
+
 # The real client of Linode's API, once in build/tools
 linode-cli:
     @ls build/tools/linode-cli/lib/python3*/site-packages/linode_cli-{{linode_cli_version}}.dist-info >/dev/null 2>&1 || \

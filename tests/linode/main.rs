@@ -1,4 +1,5 @@
-//! The stand-in as a program: prints the environment in which linode-cli and dock0 come here, and serves until it is stopped.
+//! The stand-in as a program: prints the environment in which linode-cli and dock0 come here, and serves until it is stopped;
+//! or runs a program in that environment.
 
 use anyhow::{Context, Result, ensure};
 use argh::FromArgs;
@@ -7,6 +8,7 @@ use nix::sys::signal::{SigSet, Signal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ struct Arguments {
     /// (repeatable; default: free ones)
     #[argh(option)]
     forward: Vec<Forward>,
+    /// a program and its arguments: it is run in that environment, and the stand-in ends with it
+    #[argh(positional, greedy)]
+    command: Vec<String>,
 }
 
 /// The ports that lead into a Linode, known before it boots.
@@ -56,7 +61,7 @@ fn forwards(chosen: Vec<Forward>) -> Result<BTreeMap<String, [u16; 2]>> {
     Ok(forwards)
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let arguments: Arguments = argh::from_env();
     // Waited for below, with the machines still to be stopped; blocked before there is a thread that could be hit.
     let mut signals = SigSet::empty();
@@ -65,6 +70,16 @@ fn main() -> Result<()> {
     let pace = Duration::from_millis(arguments.pace);
     let (directory, forwards) = (arguments.directory, forwards(arguments.forward)?);
     let fake = FakeLinode::start(Settings { directory, pace, forwards, ..Settings::default() })?;
+    if let [program, words @ ..] = &arguments.command[..] {
+        let mut command = Command::new(program);
+        command.args(words).envs(fake.environment());
+        for name in fake.removed() {
+            command.env_remove(name);
+        }
+        // Ctrl-C reaches it too, and is its own business.
+        let ended = command.status().with_context(|| format!("starting {program}"))?;
+        return Ok(if ended.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let mut out = std::io::stdout();
     for name in fake.removed() {
         writeln!(out, "unset {name}")?;
@@ -79,5 +94,5 @@ fn main() -> Result<()> {
     )?;
     out.flush()?;
     signals.wait().context("waiting for a signal")?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
