@@ -167,6 +167,7 @@ fn report(deployment: &Deployment, deployed: &Deployed, took: Duration, count: u
     let addresses = deployed.addresses();
     let how = match deployed.standing {
         Some(Standing::Good) => "good",
+        Some(Standing::Warm) => "up, and good only after another boot, since it was started by kexec (dock0 reboot),",
         Some(Standing::Unknown) => "up, and nothing in it says whether it is good (menagerie receive --stay would),",
         None => "pushed to",
     };

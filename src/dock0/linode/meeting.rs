@@ -2,7 +2,7 @@
 
 use super::trust::{Known, Token, Trust};
 use crate::papers::Papers;
-use crate::socket::answer::printable;
+use crate::socket::answer::{State, printable};
 use crate::socket::cargo::Cargo;
 use crate::socket::host::Host;
 use crate::socket::push::{self, Pushed};
@@ -31,6 +31,8 @@ const SSH: Duration = Duration::from_secs(2);
 pub enum Standing {
     /// It has called its release good.
     Good,
+    /// It runs, but another kernel has started its own (kexec): it can only be good once it has started by itself.
+    Warm,
     /// Its SSH server answers, and nobody at its config socket does.
     Unknown,
 }
@@ -125,6 +127,7 @@ impl Meeting<'_> {
             match state.standing.as_deref() {
                 Some("good") => Ok(Standing::Good),
                 Some("bad") => Err(Trouble::is_final("its release is bad (dock0 status --log shows what it said)")),
+                Some(_) if is_warm(&state) => Ok(Standing::Warm),
                 Some(standing) => Err(Trouble::away(format!("its release is {}", printable(standing)))),
                 None => Err(Trouble::away("it does not say how good its release is")),
             }
@@ -150,6 +153,11 @@ impl Meeting<'_> {
         }
         unreachable!("it asks until it is over")
     }
+}
+
+/// Whether another kernel has started the one of the root that runs.
+fn is_warm(state: &State) -> bool {
+    state.boots.last().is_some_and(|boot| boot["kexec"] == true && boot["result"] == "handed over")
 }
 
 /// Whether an SSH server greets (RFC 4253, section 4.2).

@@ -102,6 +102,8 @@ pub struct State {
     pub proof: Option<String>,
     /// Of its init.
     pub version: Option<String>,
+    /// Its last boots, the newest last (docs/trials.md).
+    pub boots: Vec<serde_json::Value>,
 }
 
 impl State {

@@ -1,6 +1,6 @@
 //! A VM's life at Linode: made, made again, looked at, rebooted, removed.
 
-use crate::place::{ELSEWHERE, Place, answering, elsewhere_and};
+use crate::place::{ELSEWHERE, Place, answering, booted, elsewhere_and};
 
 /// The line that ends a deployment.
 fn ends_well(place: &Place, said: &str) {
@@ -168,4 +168,35 @@ fn several_are_deployed_at_once_a_line_each() {
     let said = place.run(&format!("deploy --json --no-wait {}", hosts.join(" ")));
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((json.as_array().unwrap().len(), &json[2]["host"], &json[2]["ok"]), (3, &"web3".into(), &true.into()));
+}
+
+/// What a VM can say of its release, and what is made of it.
+#[test]
+fn how_good_a_vm_is_is_said_as_it_says_it() {
+    let mut place = Place::new(ELSEWHERE);
+    place.deployed("--no-wait");
+    let boot = |kexec| serde_json::json!([{"kexec": false, "result": "another kernel"}, {"kexec": kexec, "result": "handed over"}]);
+    for (standing, boots, code, words) in [
+        ("good", boot(true), 0, "web1: good after "),
+        (
+            "on trial",
+            boot(true),
+            0,
+            "web1: up, and good only after another boot, since it was started by kexec (dock0 reboot), after ",
+        ),
+        (
+            "on trial",
+            boot(false),
+            1,
+            "it did not come so far in time (--timeout); at last: its release is on trial. Linode ",
+        ),
+        ("bad", boot(false), 1, "its release is bad (dock0 status --log shows what it said). Linode "),
+    ] {
+        place.vm = booted(&place.keys, standing, boots);
+        let said = place.deploy("--timeout 4");
+        assert!(
+            said.code == Some(code) && (said.out.starts_with(words) || said.err.contains(words)),
+            "{standing}: {said:?}"
+        );
+    }
 }

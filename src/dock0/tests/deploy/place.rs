@@ -140,13 +140,18 @@ pub fn installing(keys: &keys::Place) -> Vm {
 
 /// A VM that waits for its configuration, and has this standing once it has one.
 pub fn answering(keys: &keys::Place, standing: &'static str) -> Vm {
+    booted(keys, standing, json!([]))
+}
+
+/// The same, with these boots behind it.
+pub fn booted(keys: &keys::Place, standing: &'static str, boots: Value) -> Vm {
     let config: Arc<Mutex<Option<String>>> = Arc::default();
     Vm::start(&Papers::of(&keys.at("keys"), "web1"), move |asked, _| match asked.line.as_str() {
         "GET /" => {
             let config = config.lock().unwrap().clone();
             let standing = if config.is_some() { standing } else { "on trial" };
             let state = json!({"state": "waiting", "doing": "waiting for a configuration", "config": config,
-                "standing": standing, "addresses": ["192.0.2.7"], "failure": null});
+                "standing": standing, "boots": boots, "addresses": ["192.0.2.7"], "failure": null});
             Reply::Answer(200, state.to_string())
         }
         _ => {
