@@ -3,7 +3,7 @@
 //! what is said is the proof that is made with it, for the key of this fingerprint. The first pause has so many milliseconds;
 //! how long all of it may take is for the parent to say, which ends this child then.
 
-use super::line::Line;
+use super::line::{About, Line};
 use super::metadata::Service;
 use crate::failure::Failure;
 use crate::fetch::job::milliseconds;
@@ -25,27 +25,24 @@ const LONGEST_PAUSE: u32 = 4;
 
 /// Is the child.
 pub fn run(words: &[&str]) -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| tell(&Line::Failed(Failure::of_panic(panic).to_string()))));
+    std::panic::set_hook(Box::new(|panic| tell(Line(About::Failed, &Failure::of_panic(panic).to_string()))));
     match ask(words) {
-        Ok(lines) => {
-            lines.iter().for_each(tell);
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tell(&Line::Failed(failure.to_string()));
+            tell(Line(About::Failed, &failure.to_string()));
             ExitCode::FAILURE
         }
     }
 }
 
-fn ask(words: &[&str]) -> Result<Vec<Line>, Failure> {
+fn ask(words: &[&str]) -> Result<(), Failure> {
     let wrong = || Failure::new("the child that asks who may push is started by dock0 alone; nothing was done");
     let [parent, fingerprint, pause, addresses @ ..] = words else { return Err(wrong()) };
     let parent = parent.parse().ok().and_then(Pid::from_raw).ok_or_else(wrong)?;
     let pause = number(pause).and_then(|pause| u32::try_from(pause).ok()).ok_or_else(wrong)?;
     lock_up(parent)?;
     let data = wait_for_data(addresses, pause);
-    read(&data, fingerprint).map_err(Failure::new)
+    answer(&data, fingerprint).map_err(Failure::new)
 }
 
 fn lock_up(parent: Pid) -> Result<(), Failure> {
@@ -61,7 +58,7 @@ fn lock_up(parent: Pid) -> Result<(), Failure> {
         file_size: 0,
         parent: Some(parent),
     })?;
-    gaps.into_iter().for_each(|gap| tell(&Line::Gap(gap)));
+    gaps.into_iter().for_each(|gap| tell(Line(About::Gap, &gap)));
     Ok(())
 }
 
@@ -72,7 +69,7 @@ fn wait_for_data(addresses: &[&str], first: u32) -> Vec<u8> {
             Ok(data) => return data,
             Err(why) if why == said => {}
             Err(why) => {
-                tell(&Line::Waiting(why.clone()));
+                tell(Line(About::Waiting, &why));
                 said = why;
             }
         }
@@ -81,26 +78,28 @@ fn wait_for_data(addresses: &[&str], first: u32) -> Vec<u8> {
     }
 }
 
-/// What the user data say of dock0, for whoever has the key of this fingerprint.
-fn read(data: &[u8], fingerprint: &str) -> Result<Vec<Line>, String> {
-    let nothing = || "its user data say nothing of dock0".to_string();
+/// Says what the user data say of dock0, to whoever has the key of this fingerprint.
+fn answer(data: &[u8], fingerprint: &str) -> Result<(), String> {
     // Whoever encoded it may have broken it into lines.
-    let text: Vec<u8> = data.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let mut room = vec![0; text.len()];
-    let document = base64::decode(&text, &mut room).ok_or_else(nothing)?;
-    let enrolment = enrolment::parse(document).map_err(|why| format!("its user data cannot be used: {why}"))?;
-    let Enrolment { token, operators, settings } = enrolment.ok_or_else(nothing)?;
+    let text: String = String::from_utf8_lossy(data).split_ascii_whitespace().collect();
+    let document = decoded(&text);
+    let enrolment = enrolment::parse(&document).map_err(|why| format!("its user data cannot be used: {why}"))?;
+    let Enrolment { token, operators, settings } =
+        enrolment.ok_or_else(|| "its user data say nothing of dock0".to_string())?;
     for (number, text) in (1..).zip(&operators) {
         // One that nobody can check with would keep this VM from listening at all.
-        let der = CertificateDer::from(decoded(text));
-        webpki::anchor_from_trusted_cert(&der)
+        webpki::anchor_from_trusted_cert(&CertificateDer::from(decoded(text)))
             .map_err(|why| format!("its user data cannot be used: operator {number} is no certificate: {why}"))?;
     }
-    let mut lines = vec![Line::Proof(prove(&token.0, fingerprint))];
-    lines.extend(operators.iter().flat_map(|text| Line::pieces(Line::Operator, text)));
-    lines.extend(settings.into_iter().flat_map(|text| Line::pieces(Line::Settings, text)));
-    lines.push(Line::Told);
-    Ok(lines)
+    tell(Line(About::Proof, &prove(&token.0, fingerprint)));
+    for operator in &operators {
+        Line(About::Operator, operator).pieces(&mut |line| tell(line));
+    }
+    if let Some(settings) = settings {
+        Line(About::Settings, settings).pieces(&mut |line| tell(line));
+    }
+    tell(Line(About::Told, ""));
+    Ok(())
 }
 
 /// What a text in base64 says; nothing if it is none.
@@ -116,7 +115,7 @@ fn prove(token: &[u8], fingerprint: &str) -> String {
     context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn tell(line: &Line) {
+fn tell(line: Line) {
     // Worst case: nobody listens, since the parent has ended; then the kernel ends this process too.
     std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap_or_default();
 }

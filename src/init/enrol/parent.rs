@@ -1,7 +1,7 @@
 //! The parent's side: starts the child that asks, hears it out without believing it, and ends it whatever happens.
 
 use super::child::decoded;
-use super::line::Line;
+use super::line::{About, Line};
 use super::{NAME, Told};
 use crate::child_process::ChildProcess;
 use crate::failure::{Doing, Failure};
@@ -50,7 +50,7 @@ pub fn ask(fingerprint: &str, terms: &Terms, say: &mut dyn FnMut(&str)) -> Resul
     let heard = session.listen(&mut child.output()?, terms.patience);
     child.end(if heard.is_ok() { GRACE } else { Duration::ZERO })?;
     heard?;
-    session.heard.check()
+    session.heard.check().ok_or_else(nonsense)
 }
 
 struct Session<'s> {
@@ -93,25 +93,18 @@ impl Session<'_> {
 
     fn hear(&mut self, line: Line) -> Result<(), Nonsense> {
         self.lines = self.lines.saturating_add(1);
-        match &line {
-            _ if self.lines > MAX_LINES => Err(Nonsense),
-            Line::Gap(text) => {
-                (self.say)(&format!("{NAME} is not locked up entirely: {text}"));
-                Ok(())
+        let Line(about, text) = line;
+        match about {
+            _ if self.lines > MAX_LINES => return Err(Nonsense),
+            About::Gap => (self.say)(&format!("{NAME} is not locked up entirely: {text}")),
+            About::Failed => self.failed = Some(text.into()),
+            About::Waiting => {
+                (self.say)(&format!("nobody says yet who may push: {text}"));
+                self.waits_for = text.into();
             }
-            Line::Failed(sentence) => {
-                self.failed = Some(sentence.clone());
-                Ok(())
-            }
-            Line::Waiting(why) => {
-                (self.say)(&format!("nobody says yet who may push: {why}"));
-                self.waits_for.clone_from(why);
-                Ok(())
-            }
-            Line::Proof(_) | Line::Operator(_) | Line::Settings(_) | Line::More(_) | Line::Told => {
-                self.heard.take(line)
-            }
+            About::Proof | About::Operator | About::Settings | About::More | About::Told => self.heard.take(line)?,
         }
+        Ok(())
     }
 
     fn nobody_tells(&self, patience: Duration) -> Failure {
@@ -122,7 +115,7 @@ impl Session<'_> {
 /// What the child has said of it so far, all of it in base64 but the proof.
 #[derive(Default)]
 struct Heard {
-    proof: Option<String>,
+    proof: String,
     operators: Vec<String>,
     settings: Option<String>,
     /// Whether it is the settings that go on.
@@ -131,47 +124,42 @@ struct Heard {
 }
 
 impl Heard {
-    fn take(&mut self, line: Line) -> Result<(), Nonsense> {
-        match line {
+    fn take(&mut self, Line(about, text): Line) -> Result<(), Nonsense> {
+        match about {
             _ if self.is_all => return Err(Nonsense),
-            Line::Proof(text) if self.proof.is_none() => self.proof = Some(text),
-            Line::Operator(text) if self.operators.len() < MAX_OPERATORS => {
+            About::Proof if self.proof.is_empty() => self.proof = text.into(),
+            About::Operator if self.operators.len() < MAX_OPERATORS => {
                 self.in_settings = false;
-                self.operators.push(text);
+                self.operators.push(text.into());
             }
-            Line::Settings(text) if self.settings.is_none() => {
+            About::Settings if self.settings.is_none() => {
                 self.in_settings = true;
-                self.settings = Some(text);
+                self.settings = Some(text.into());
             }
-            Line::More(text) => {
+            About::More => {
                 let begun = if self.in_settings { self.settings.as_mut() } else { self.operators.last_mut() };
                 let begun = begun.filter(|begun| begun.len() + text.len() <= LONGEST).ok_or(Nonsense)?;
-                begun.push_str(&text);
+                begun.push_str(text);
             }
-            Line::Told => self.is_all = true,
-            Line::Proof(_)
-            | Line::Operator(_)
-            | Line::Settings(_)
-            | Line::Gap(_)
-            | Line::Waiting(_)
-            | Line::Failed(_) => return Err(Nonsense),
+            About::Told => self.is_all = true,
+            About::Proof | About::Operator | About::Settings | About::Gap | About::Waiting | About::Failed => {
+                return Err(Nonsense);
+            }
         }
         Ok(())
     }
 
     /// What it comes to, if it can be what was asked for.
-    fn check(self) -> Result<Told, Failure> {
-        let proof = self.proof.filter(|proof| parse_digest(proof).is_some()).ok_or_else(nonsense)?;
-        let operators: Vec<Vec<u8>> = self.operators.iter().map(|text| decoded(text)).collect();
-        if operators.is_empty() || operators.iter().any(Vec::is_empty) {
-            return Err(nonsense());
+    fn check(self) -> Option<Told> {
+        parse_digest(&self.proof)?;
+        let mut operators = String::new();
+        for text in &self.operators {
+            let der = Some(decoded(text)).filter(|der| !der.is_empty())?;
+            operators.push_str(&pem("CERTIFICATE", &der));
         }
         let settings = self.settings.map(|text| decoded(&text));
-        if settings.as_ref().is_some_and(|json| settings::parse(json).is_err()) {
-            return Err(nonsense());
-        }
-        let operators = operators.iter().map(|der| pem("CERTIFICATE", der)).collect();
-        Ok(Told { proof, operators, settings })
+        let is_good = settings.as_ref().is_none_or(|json| settings::parse(json).is_ok());
+        (is_good && !operators.is_empty()).then_some(Told { proof: self.proof, operators, settings })
     }
 }
 
