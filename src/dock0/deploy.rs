@@ -88,9 +88,7 @@ pub fn deploy(arguments: DeployArguments) -> Result<()> {
             .try_for_each(|(deployment, outlook)| say(&words(deployment, outlook)));
     }
     linodes::confirm(&losses(&deployments, &outlooks), arguments.yes)?;
-    let is_made = outlooks.iter().any(|outlook| outlook.plan.makes_boot());
-    let images = if is_made { upload::list(&api)? } else { Vec::new() };
-    let site = Site::new(&api, &events, &papers, images);
+    let site = Site::new(&api, &events, &papers, upload::list(&api)?);
     let work: Vec<(Deployment, Outlook)> = deployments.into_iter().zip(outlooks).collect();
     let count = work.len();
     round.run(&work, |(deployment, outlook), until, show| {
@@ -116,8 +114,8 @@ fn read_all(hosts: &[Host], files: &[PathBuf], arguments: &DeployArguments) -> R
         let patience = Duration::from_secs(config::PATIENCE.into());
         let request = Request { files, output: None, lists: Lists::Replace, patience };
         let built = config::build(&request).with_context(|| host.name.clone())?;
+        check_label(&host.name)?;
         let section = built.read(&request, Section::read).with_context(|| host.name.clone())?;
-        built.write()?;
         let image = match images.get(&section.image) {
             Some(image) => BootImage::clone(image),
             None => BootImage::read(&section.image)?,
@@ -128,6 +126,14 @@ fn read_all(hosts: &[Host], files: &[PathBuf], arguments: &DeployArguments) -> R
         all.push(Deployment { host: host.clone(), section, image, bundle, sha256, replace, end });
     }
     Ok(all)
+}
+
+/// A Linode is called like its VM.
+fn check_label(name: &str) -> Result<()> {
+    match name.len() {
+        3..=64 => Ok(()),
+        _ => bail!("{name}: a Linode's name has 3 to 64 characters"),
+    }
 }
 
 fn look(account: &mut Account, deployments: &[Deployment], arguments: &DeployArguments) -> Result<Vec<Outlook>> {
@@ -167,6 +173,7 @@ fn report(deployment: &Deployment, deployed: &Deployed, took: Duration, count: u
     let addresses = deployed.addresses();
     let how = match deployed.standing {
         Some(Standing::Good) => "good",
+        Some(Standing::Later) => "up, and has its new configuration from its next boot on (dock0 reboot),",
         Some(Standing::Warm) => "up, and good only after another boot, since it was started by kexec (dock0 reboot),",
         Some(Standing::Unknown) => "up, and nothing in it says whether it is good (menagerie receive --stay would),",
         None => "pushed to",

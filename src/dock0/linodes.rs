@@ -7,10 +7,12 @@ use argh::FromArgs;
 use dock0::linode::account::Account;
 use dock0::linode::api::{Api, PATIENCE};
 use dock0::linode::events::Events;
+use dock0::linode::machine::own_label;
 use dock0::linode::model::{Done, Linode};
 use dock0::linode::section::TAG;
 use dock0::linode::token::Token;
 use dock0::linode::trust::Trust;
+use dock0::linode::upload;
 use dock0::papers::Papers;
 use dock0::socket::host::Host;
 use dock0::stop;
@@ -87,12 +89,20 @@ pub fn destroy(arguments: DestroyArguments) -> Result<()> {
     let DestroyArguments { identity, any, yes, jobs, json, hosts } = arguments;
     let round = Round::new(hosts, REBOOTING, jobs, Output::asked(json))?;
     let (api, papers) = (api()?, Papers::find(identity)?);
-    let linodes = find(&Account::look(&api)?, &round.hosts, any)?;
+    let account = Account::look(&api)?;
+    for host in round.hosts.iter().filter(|host| account.linode(&host.name).is_none()) {
+        // Somebody has removed it, and what is kept of it would be in the way of another of its name.
+        Trust::of(&papers, &host.name).forget()?;
+    }
+    let linodes = find(&account, &round.hosts, any)?;
+    let images = upload::list(&api)?;
     let words = |linode: &Linode| format!("{} (Linode {}, {}): removed", linode.label, linode.id, linode.status);
     confirm(&linodes.iter().map(|linode| words(linode) + " with its disks").collect::<Vec<_>>(), yes)?;
     round.run(&linodes, |linode, _, _| {
         api.delete(&format!("/linode/instances/{}", linode.id)).with_context(|| linode.label.clone())?;
         Trust::of(&papers, &linode.label).forget()?;
+        let left = images.iter().filter(|image| image.label == own_label(&linode.label));
+        left.into_iter().try_for_each(|image| upload::remove(&api, &image.id))?;
         Ok((words(linode), json!({"linode": linode.id})))
     })
 }

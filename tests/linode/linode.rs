@@ -27,6 +27,7 @@ pub const CREATE: &[Field] = &[
     Field::optional("booted", Kind::Truth),
     Field::optional("authorized_keys", Kind::Texts),
     Field::optional("firewall_id", Kind::Number),
+    Field::optional("interface_generation", Kind::Text),
     Field::optional("metadata.user_data", Kind::Text),
 ];
 /// What may be said of one that is changed.
@@ -185,6 +186,9 @@ impl World {
         let firewall = wish.number("firewall_id");
         if firewall.is_some_and(|firewall| !self.state.firewalls.contains_key(&firewall)) {
             return Err(Refusal::field("firewall_id", "firewall_id is not valid"));
+        }
+        if wish.text("interface_generation").is_some_and(|generation| generation != "legacy_config") {
+            return Err(Refusal::field("interface_generation", "Only legacy_config is spoken here"));
         }
         if wish.truth("booted") == Some(true) {
             return Err(Refusal::field("booted", "Booted cannot be true without an image"));

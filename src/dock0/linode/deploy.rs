@@ -5,7 +5,7 @@ use super::api::Api;
 use super::events::{Events, is_there};
 use super::image::BootImage;
 use super::machine::Machine;
-use super::meeting::{Meeting, Standing};
+use super::meeting::{Given, Meeting, Standing};
 use super::model::{Image, Linode};
 use super::plan::Replace;
 use super::section::Section;
@@ -97,11 +97,11 @@ impl Deployment {
         let deployed = deploy(&mut machine, &mut Steps { show, done: Vec::new() });
         deployed.map_err(|error| match &machine.linode {
             Some(linode) => anyhow!(
-                "{name}: {error:#}. Linode {} is there: dock0 deploy {name} goes on, dock0 destroy {name} removes it",
+                "{name}: {error:#}. Linode {} is there: the same command goes on, dock0 destroy {name} removes it",
                 linode.id
             ),
             None if machine.is_asked_for => {
-                anyhow!("{name}: {error:#}. There may be a Linode of it: dock0 deploy {name} looks, and goes on")
+                anyhow!("{name}: {error:#}. There may be a Linode of it: the same command looks, and goes on")
             }
             None => anyhow!("{name}: {error:#}. There is no Linode of it yet"),
         })
@@ -112,12 +112,15 @@ impl Deployment {
 fn deploy(machine: &mut Machine, steps: &mut Steps) -> Result<Deployed> {
     let Machine { site, deployment, outlook, until, show, .. } = *machine;
     let Deployment { host, bundle, sha256, end, .. } = deployment;
+    machine.remove_left_images()?;
     if outlook.plan.makes_boot() {
         steps.take("provide the boot image", || machine.provide_image())?;
     }
     let made = outlook.plan.steps.iter().try_for_each(|step| steps.take(&step.to_string(), || machine.take(step)));
-    let removed = machine.remove_own_image();
-    made.and(removed)?;
+    match (made, machine.remove_own_image()) {
+        (Err(error), Err(left)) => bail!("{error:#}; {left:#}"),
+        (made, removed) => made.and(removed)?,
+    }
 
     let linode = machine.linode.clone().context("there is no Linode")?;
     let is_there = || match is_there(site.api, linode.id)?.status.as_str() {
@@ -128,10 +131,14 @@ fn deploy(machine: &mut Machine, steps: &mut Steps) -> Result<Deployed> {
     let (host, ssh) = place(host, &linode)?;
     let meeting = Meeting { host, ssh, papers, trust, until, show, is_there: &is_there };
     let vm = steps.take("wait for the VM", || meeting.meet())?;
-    steps.take("push its configuration", || meeting.push(&vm, bundle, sha256))?;
-    let standing = match end {
-        End::Pushed => None,
-        End::Good => Some(steps.take("wait until it is good", || meeting.wait_for_good(&vm))?),
+    let given = steps.take("push its configuration", || meeting.push(&vm, bundle, sha256))?;
+    let standing = match (given, end) {
+        (Given::Later, _) => Some(Standing::Later),
+        (Given::Unknown, _) => Some(Standing::Unknown),
+        (Given::Had | Given::Now, End::Pushed) => None,
+        (Given::Had | Given::Now, End::Good) => {
+            Some(steps.take("wait until it is good", || meeting.wait_for_good(&vm))?)
+        }
     };
     Ok(Deployed { linode, steps: std::mem::take(&mut steps.done), standing })
 }

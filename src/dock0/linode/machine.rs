@@ -8,15 +8,19 @@ use super::model::{Disk, Done, Linode, Profile};
 use super::plan::{PROFILE, Replace, SCRATCH, Step, devices};
 use super::trust::{Token, Trust};
 use super::upload;
+use crate::manifest::hex;
+use crate::socket::tls::Fingerprint;
+use crate::stop;
 use anyhow::{Context, Result, anyhow, ensure};
 use data_encoding::BASE64;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::sync::PoisonError;
 use std::time::Instant;
 
-/// The longest name of an image, in characters.
-const LABEL: usize = 50;
+/// What the name of a VM's own image begins with; no two VMs have the same digest behind it.
+const OWN: &str = "dock0-own-";
 
 /// A machine under way.
 pub struct Machine<'m> {
@@ -45,13 +49,13 @@ pub struct Machine<'m> {
 enum FromImage {
     /// The one that all have.
     Shared(String),
-    /// This VM's own, which has its secrets.
-    Own(String),
+    /// This VM's own, which has its secrets; and the fingerprint of its key.
+    Own(String, Fingerprint),
 }
 
 impl FromImage {
     fn id(&self) -> &str {
-        let (FromImage::Shared(id) | FromImage::Own(id)) = self;
+        let (FromImage::Shared(id) | FromImage::Own(id, _)) = self;
         id
     }
 }
@@ -91,29 +95,38 @@ impl<'m> Machine<'m> {
     /// by now, the image says it.
     pub fn provide_image(&mut self) -> Result<()> {
         let trust = self.trust();
-        let hears = match self.linode {
-            None => self.outlook.has_metadata,
-            Some(_) => trust.token()?.is_some() && self.deployment.replace != Replace::Both,
-        };
-        if hears && self.linode.is_none() {
-            trust.expect(&Token::make()?)?;
+        let hears = self.outlook.has_metadata
+            && match &self.linode {
+                None => true,
+                Some(linode) => {
+                    linode.is_ours() && trust.token()?.is_some() && self.deployment.replace != Replace::Both
+                }
+            };
+        match (hears, &self.linode) {
+            // One that nobody has proved yet may be what a Linode has heard whose making was not answered.
+            (true, None) => trust.expect(&trust.token()?.map_or_else(Token::make, Ok)?)?,
+            (false, None) => trust.forget()?,
+            (_, Some(_)) => {}
         }
-        self.image = Some(match hears {
-            true => FromImage::Shared(self.upload_shared()?),
-            false => FromImage::Own(self.upload_own()?),
-        });
+        self.image = Some(if hears { FromImage::Shared(self.upload_shared()?) } else { self.upload_own()? });
         Ok(())
     }
 
     /// Removes the VM's own image, if it has one: whoever else makes a disk of it would be this VM.
-    pub fn remove_own_image(&self) -> Result<()> {
+    pub fn remove_own_image(&mut self) -> Result<()> {
         match &self.image {
-            Some(FromImage::Own(id)) => {
-                let removed = self.site.api.delete(&format!("/images/{id}"));
-                removed.with_context(|| format!("removing the VM's own image {id}"))
-            }
-            Some(FromImage::Shared(_)) | None => Ok(()),
+            Some(FromImage::Own(id, _)) => upload::remove(self.site.api, id)?,
+            Some(FromImage::Shared(_)) | None => return Ok(()),
         }
+        self.image = None;
+        Ok(())
+    }
+
+    /// The same with what earlier runs have left.
+    pub fn remove_left_images(&self) -> Result<()> {
+        let label = own_label(&self.deployment.host.name);
+        let left = self.site.images.iter().filter(|image| image.label == label);
+        left.into_iter().try_for_each(|image| upload::remove(self.site.api, &image.id))
     }
 
     fn upload_shared(&mut self) -> Result<String> {
@@ -121,6 +134,8 @@ impl<'m> Machine<'m> {
         // The others wait here for the first.
         let Site { api, images, shared, .. } = self.site;
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        stop::check()?;
+        ensure!(Instant::now() < self.until, "another VM's upload of it took too long (--timeout)");
         if let Some(id) = shared.get(&image.label()) {
             return Ok(id.clone());
         }
@@ -129,16 +144,15 @@ impl<'m> Machine<'m> {
         Ok(id)
     }
 
-    fn upload_own(&mut self) -> Result<String> {
+    fn upload_own(&mut self) -> Result<FromImage> {
         let Deployment { image, section, host, .. } = self.deployment;
         let api = self.site.api;
         let place = tempfile::tempdir().context("making a temporary directory")?;
-        let own = image.with(&self.trust().carried()?, &place.path().join("boot.img.gz"))?;
-        let label: String = format!("dock0 for {}", host.name).chars().take(LABEL).collect();
-        for left in self.site.images.iter().filter(|image| image.label == label) {
-            api.delete(&format!("/images/{}", left.id))?;
-        }
-        upload::upload(api, &own, &label, &section.region, self.until, self.show)
+        let (files, fingerprint) = self.trust().carried()?;
+        let own = image.with(&files, &place.path().join("boot.img.gz"))?;
+        let label = own_label(&host.name);
+        let id = upload::upload(api, &own, &label, &section.region, self.until, self.show)?;
+        Ok(FromImage::Own(id, fingerprint))
     }
 
     /// Does one step of the plan.
@@ -179,34 +193,39 @@ impl<'m> Machine<'m> {
     fn create(&mut self) -> Result<()> {
         let Deployment { host, section, .. } = self.deployment;
         let mut document = json!({"label": host.name, "region": section.region, "type": section.kind,
-            "tags": section.tags(), "booted": false});
+            "tags": section.tags(), "booted": false, "interface_generation": "legacy_config"});
         let more = document.as_object_mut().context("writing a document for Linode")?;
         if let Some(firewall) = self.outlook.firewall {
             more.insert("firewall_id".into(), firewall.into());
         }
-        if let (Some(FromImage::Shared(_)), Some(token)) = (&self.image, self.trust().token()?) {
+        let token = self.trust().token()?.filter(|_| matches!(self.image, Some(FromImage::Shared(_))));
+        if let Some(token) = &token {
             more.insert("metadata".into(), json!({"user_data": token.user_data(self.site.papers)?}));
         }
         let since = self.site.events.newest()?;
         self.is_asked_for = true;
         let linode: Linode = self.site.api.post("/linode/instances", &document)?;
         self.watch = Some(self.site.events.watch(linode.id, since));
+        let hears = linode.has_user_data;
         self.linode = Some(linode);
-        self.wait("linode_create")
+        self.wait("linode_create")?;
+        ensure!(token.is_none() || hears != Some(false), "Linode did not take what the VM must hear by metadata");
+        Ok(())
     }
 
     fn make_boot(&mut self, at: &str) -> Result<()> {
         let Deployment { image, section, .. } = self.deployment;
         let from = self.image.as_ref().context("there is no image")?;
-        if let FromImage::Own(_) = from {
-            self.trust().forget()?;
+        if let FromImage::Own(_, fingerprint) = from {
+            self.trust().pin(fingerprint)?;
         }
         // Linode wants a password for whatever system it thinks there is; nobody ever hears of this one.
         let document =
             json!({"label": image.label(), "size": section.disks.boot, "image": from.id(), "root_pass": password()?});
         let disk: Disk = self.site.api.post(&format!("{at}/disks"), &document)?;
         self.boot = Some(disk.id);
-        self.wait("disk_create")
+        self.wait("disk_create")?;
+        self.remove_own_image()
     }
 
     fn make_scratch(&mut self, at: &str) -> Result<()> {
@@ -251,6 +270,11 @@ impl<'m> Machine<'m> {
         let (until, show) = (self.until, self.show);
         self.watch.as_mut().context("nobody looks at events")?.wait(action, until, show)
     }
+}
+
+/// The name of a VM's own image.
+pub fn own_label(name: &str) -> String {
+    format!("{OWN}{}", hex(&Sha256::digest(name).as_slice()[..8]))
 }
 
 fn password() -> Result<String> {

@@ -11,6 +11,7 @@ use crate::socket::trouble::{Kind, Trouble};
 use crate::socket::vm::Vm;
 use crate::stop;
 use anyhow::{Result, bail};
+use init::receive::reception::STAYS;
 use std::cell::Cell;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -18,11 +19,15 @@ use std::time::{Duration, Instant};
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long one question may take.
+const ANSWER: Duration = Duration::from_secs(3);
 /// How many questions lie between two looks whether its machine is still there.
 const LOOKS: u32 = 10;
 
 /// How long a VM must be silent at its config socket before that is taken for its way.
 const SILENT: Duration = Duration::from_secs(20);
+/// How long somebody else may answer where the VM is expected: an address has had another owner.
+const WRONG: Duration = Duration::from_secs(30);
 /// How long its SSH server may take.
 const SSH: Duration = Duration::from_secs(2);
 
@@ -31,8 +36,23 @@ const SSH: Duration = Duration::from_secs(2);
 pub enum Standing {
     /// It has called its release good.
     Good,
+    /// It runs, and what was pushed is in force from its next boot on.
+    Later,
     /// It runs, but another kernel has started its own (kexec): it can only be good once it has started by itself.
     Warm,
+    /// Its SSH server answers, and nobody at its config socket does.
+    Unknown,
+}
+
+/// What became of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It had it.
+    Had,
+    /// It boots with it.
+    Now,
+    /// It runs, and has it from its next boot on.
+    Later,
     /// Its SSH server answers, and nobody at its config socket does.
     Unknown,
 }
@@ -81,32 +101,39 @@ impl Meeting<'_> {
     /// it has the key itself, TLS makes sure of from then on.
     fn wait_for_proof(&self, token: &Token) -> Result<Fingerprint> {
         let stranger = Vm { host: self.host.clone(), config: tls::client(Expected::Anybody, None)?, own: None };
+        let wrong_since = Cell::new(None);
         self.wait(|| {
-            let state = stranger.state(self.until)?;
+            let state = stranger.state(self.soon())?;
             let (Some(fingerprint), Some(proof)) = (&state.fingerprint, &state.proof) else {
                 return Err(Trouble::away("it has not heard from the metadata service yet"));
             };
             let fingerprint = fingerprint.parse().map_err(Trouble::is_final)?;
-            match token.is_proved_by(proof, &fingerprint) {
-                true => Ok(fingerprint),
-                false => Err(Trouble::is_final(
-                    "it does not prove what its metadata says: it is another VM, or was made by another operator \
-                     (--fresh makes its boot disk anew)",
-                )),
+            let why = "it does not prove what this VM was told by its metadata: somebody else answers there, or another operator \
+                       has made it";
+            match (token.is_proved_by(proof, &fingerprint), since(&wrong_since).elapsed() < WRONG) {
+                (true, _) => Ok(fingerprint),
+                (false, true) => Err(Trouble::away(why)),
+                (false, false) => Err(Trouble::is_final(why)),
             }
         })
     }
 
     /// Pushes the bundle, unless it has that.
-    pub fn push(&self, vm: &Vm, bundle: &Cargo, sha256: &str) -> Result<Option<Pushed>> {
-        let state = self.wait(|| match vm.state(self.until)? {
-            state if state.state == "waiting" => Ok(state),
-            state => Err(Trouble::away(state.line())),
+    pub fn push(&self, vm: &Vm, bundle: &Cargo, sha256: &str) -> Result<Given> {
+        let silent_since = Cell::new(None);
+        let state = self.wait(|| match self.ask(vm, &silent_since)? {
+            Some(state) if state.state != "waiting" => Err(Trouble::away(state.line())),
+            state => Ok(state),
         })?;
-        if state.config.as_deref() == Some(sha256) {
-            return Ok(None);
+        match state {
+            None => return Ok(Given::Unknown),
+            Some(state) if state.config.as_deref() == Some(sha256) => return Ok(Given::Had),
+            Some(_) => {}
         }
-        push::push(vm, bundle, self.until, self.show).map(Some)
+        match push::push(vm, bundle, self.until, self.show)? {
+            Pushed::Stored { doing: Some(doing), .. } if doing == STAYS => Ok(Given::Later),
+            Pushed::Stored { .. } | Pushed::Installing(_) => Ok(Given::Now),
+        }
     }
 
     /// Until it says that its release is good; by then its own system answers. One whose system says nothing of itself, but lets people
@@ -114,16 +141,7 @@ impl Meeting<'_> {
     pub fn wait_for_good(&self, vm: &Vm) -> Result<Standing> {
         let silent_since = Cell::new(None);
         self.wait(|| {
-            let state = match vm.state(self.until) {
-                Err(trouble) if trouble.kind == Kind::Away => {
-                    let since: Instant = silent_since.get().unwrap_or_else(Instant::now);
-                    silent_since.set(Some(since));
-                    let is_over = since.elapsed() >= SILENT && self.ssh.is_some_and(|port| answers(port));
-                    return if is_over { Ok(Standing::Unknown) } else { Err(trouble) };
-                }
-                state => state?,
-            };
-            silent_since.set(None);
+            let Some(state) = self.ask(vm, &silent_since)? else { return Ok(Standing::Unknown) };
             match state.standing.as_deref() {
                 Some("good") => Ok(Standing::Good),
                 Some("bad") => Err(Trouble::is_final("its release is bad (dock0 status --log shows what it said)")),
@@ -132,6 +150,25 @@ impl Meeting<'_> {
                 None => Err(Trouble::away("it does not say how good its release is")),
             }
         })
+    }
+
+    /// How it is; none if it has been silent for long, and lets people log in.
+    fn ask(&self, vm: &Vm, silent_since: &Cell<Option<Instant>>) -> Result<Option<State>, Trouble> {
+        match vm.state(self.soon()) {
+            Err(trouble) if trouble.kind == Kind::Away => {
+                let is_over = since(silent_since).elapsed() >= SILENT && self.ssh.is_some_and(answers);
+                if is_over { Ok(None) } else { Err(trouble) }
+            }
+            state => {
+                silent_since.set(None);
+                state.map(Some)
+            }
+        }
+    }
+
+    /// A VM that answers at all does so at once; one that boots may leave a question unheard.
+    fn soon(&self) -> Instant {
+        self.until.min(Instant::now() + ANSWER)
     }
 
     /// Asks until there is an answer that counts.
@@ -153,6 +190,13 @@ impl Meeting<'_> {
         }
         unreachable!("it asks until it is over")
     }
+}
+
+/// Since when that is so which is so now.
+fn since(since: &Cell<Option<Instant>>) -> Instant {
+    let then = since.get().unwrap_or_else(Instant::now);
+    since.set(Some(then));
+    then
 }
 
 /// Whether another kernel has started the one of the root that runs.

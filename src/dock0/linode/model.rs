@@ -27,6 +27,8 @@ pub struct Linode {
     pub tags: Vec<String>,
     /// What it has.
     pub specs: Specs,
+    /// Whether its metadata service says what it was given.
+    pub has_user_data: Option<bool>,
 }
 
 /// What a Linode has.

@@ -143,7 +143,14 @@ impl Plan {
         let at_hand = |label: &str| !is_own || label.starts_with(BOOT) || label == SCRATCH;
         let keeps_boot = is_own && wanted.replace == Replace::Changed;
         let boot = disks.iter().find(|disk| keeps_boot && disk.label == wanted.image).map(|disk| disk.id);
-        let keeps_scratch = is_own && (boot.is_some() || wanted.replace == Replace::Boot);
+        // Where no boot disk is left a run has broken off, and what it kept is not lost by going on.
+        let has_boot = disks.iter().any(|disk| disk.label.starts_with(BOOT));
+        let keeps_scratch = is_own
+            && match wanted.replace {
+                Replace::Changed => boot.is_some() || !has_boot,
+                Replace::Boot => true,
+                Replace::Both => false,
+            };
         let scratch = disks.iter().find(|disk| keeps_scratch && disk.label == SCRATCH).map(|disk| disk.id);
         let profile = profiles.iter().find(|profile| is_own && profile.label == PROFILE);
         let is_right = profile.is_some_and(|profile| boots(profile, [boot, scratch], wanted.section));
@@ -162,13 +169,17 @@ impl Plan {
 
         let mut steps = Vec::new();
         let tags = tags(linode, wanted.section);
-        steps.extend((tags != linode.tags).then_some(Step::Tag(tags)));
+        let tag = (tags != linode.tags).then_some(Step::Tag(tags));
+        // The tag says that what is on it is ours: one that is taken over has it when that is so.
+        let (tag_first, tag_last) = if is_own { (tag, None) } else { (None, tag) };
+        steps.extend(tag_first);
         steps.extend((!found.is_guarded).then_some(Step::Guard));
         steps.extend((is_changed && !is_off).then_some(Step::ShutDown));
         steps.extend(removed);
         steps.extend(boot.is_none().then_some(Step::MakeBoot));
         steps.extend(scratch.is_none().then_some(Step::MakeScratch));
         steps.extend((!is_right).then_some(Step::MakeProfile(profile.map(|profile| profile.id))));
+        steps.extend(tag_last);
         steps.extend((is_changed || is_off).then_some(Step::Boot));
         Ok(Plan { steps, boot, scratch, profile: profile.map(|profile| profile.id) })
     }

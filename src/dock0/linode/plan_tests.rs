@@ -107,14 +107,14 @@ fn what_dock0_did_not_make_is_left_alone_or_goes_altogether() {
     assert_eq!(refused, "Linode 7 is called web1 and was not made by dock0 (--take-over replaces all that is on it)");
     let taken = plan((&theirs, &disks, &profiles), Replace::Changed, Taking::Any).unwrap();
     let gone = [
-        "give it the tags web, dock0",
         "shut it down",
         "remove the profile dock0 (5)",
         "remove the profile My Debian (6)",
         "remove the disk dock0-0123456789abcdef (1, 2048 MB)",
         "remove the disk data (3, 2048 MB)",
     ];
-    assert_eq!(taken, [&gone[..], &MAKE_ALL].concat());
+    let made = [&MAKE_ALL[..3], &["give it the tags web, dock0"], &MAKE_ALL[3..]].concat();
+    assert_eq!(taken, [&gone[..], &made].concat());
 }
 
 #[test]
@@ -150,10 +150,13 @@ fn a_plan_that_breaks_off_is_gone_on_with() {
         for done in 0..=whole {
             let mut world = before.clone();
             world.run(replace, done);
-            world.run(Replace::Changed, usize::MAX);
+            world.run(replace, usize::MAX);
             assert_eq!(world.plan(Replace::Changed).steps, [], "{replace:?}, broken off after {done} steps");
             let labels: Vec<&str> = world.disks.iter().map(|disk| disk.label.as_str()).collect();
             assert_eq!(labels.len(), 2, "{labels:?}");
+            let keeps = world.disks.iter().any(|disk| disk.id == 2);
+            assert!(keeps || replace != Replace::Boot, "{replace:?}, broken off after {done} steps, has lost the data");
+            assert!(!keeps || replace != Replace::Both || done > 0, "{replace:?} has kept the data");
             assert!(labels.contains(&IMAGE) && labels.contains(&SCRATCH) && world.linode.status == "running");
         }
     }

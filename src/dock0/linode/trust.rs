@@ -1,10 +1,10 @@
 //! How a VM and its operators come to believe each other, and what the operator's machine keeps of it: beside his keys, under the
 //! VM's name, `NAME.enrolment` until it has proved itself, and `NAME.fingerprint` from then on.
 
-use crate::authority::{self, Order, Role};
+use crate::authority::{self, Order, Pair, Role};
 use crate::origin::{GivenFile, Reader};
 use crate::output::{Access, Existing, Output};
-use crate::papers::{Papers, certificates};
+use crate::papers::{Papers, certificates, check_pair};
 use crate::socket::tls::Fingerprint;
 use anyhow::{Context, Result, anyhow, ensure};
 use data_encoding::{BASE64, HEXLOWER};
@@ -129,20 +129,30 @@ impl<'p> Trust<'p> {
         remove(&self.fingerprint_path())
     }
 
-    /// What an image carries that makes it this VM: a certificate of the operators' CA, made now and kept nowhere else, and whom it
-    /// believes.
-    pub fn carried(&self) -> Result<Vec<GivenFile>> {
+    /// What an image carries that makes it this VM, and its key's fingerprint: a certificate of the operators' CA, the one that stands
+    /// beside the operator's, or else one that is made now and kept nowhere else; and whom it believes.
+    pub fn carried(&self) -> Result<(Vec<GivenFile>, Fingerprint)> {
         let directory = self.papers.operators.parent().unwrap_or(Path::new(""));
-        let order = Order { name: self.name, role: Role::Vm, aliases: &[], days: LASTS };
-        let (certificate, key) = authority::make(directory, &order)?;
+        let pair = Pair::of(directory, self.name);
+        let (certificate, key) = match pair.is_there()? {
+            true => (self::text(&pair.certificate)?, self::text(&pair.key)?),
+            false => {
+                let order = Order { name: self.name, role: Role::Vm, aliases: &[], days: LASTS };
+                authority::make(directory, &order)?
+            }
+        };
+        let chain = check_pair(&pair, certificate.as_bytes(), key.as_bytes())?;
+        let own = chain.cert.first().context("there is no certificate")?;
+        let fingerprint = Fingerprint::of(own).with_context(|| format!("reading {}", pair.certificate.display()))?;
         let operators = &self.papers.operators;
         let operators = fs::read(operators).with_context(|| format!("reading {}", operators.display()))?;
         let file = |path: &str, bytes, reader| GivenFile { path: path.into(), bytes, reader };
-        Ok(vec![
+        let files = vec![
             file("dock0/identity/vm.pem", certificate.into(), Reader::Root),
             file("dock0/identity/vm.key", key.into(), Reader::Root),
             file("dock0/trust/operators.pem", operators, Reader::Anybody),
-        ])
+        ];
+        Ok((files, fingerprint))
     }
 
     fn enrolment_path(&self) -> PathBuf {
@@ -152,6 +162,10 @@ impl<'p> Trust<'p> {
     fn fingerprint_path(&self) -> PathBuf {
         self.papers.operators.with_file_name(format!("{}.fingerprint", self.name))
     }
+}
+
+fn text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
 fn read(path: &Path) -> Result<Option<String>> {
@@ -241,7 +255,7 @@ mod tests {
     fn an_image_carries_what_the_ca_signs_and_the_key_stays_nowhere_else() {
         let place = tempfile::tempdir().unwrap();
         let papers = papers(place.path());
-        let files = Trust::of(&papers, "web1").carried().unwrap();
+        let (files, fingerprint) = Trust::of(&papers, "web1").carried().unwrap();
         let shown: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.reader)).collect();
         assert_eq!(
             shown,
@@ -252,6 +266,15 @@ mod tests {
             ]
         );
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2, "the CA alone");
+        let other = Trust::of(&papers, "web1").carried().unwrap().1;
+        assert_ne!(other, fingerprint, "it is another key each time");
+        let order = Order { name: "web1", role: Role::Vm, aliases: &[], days: 1 };
+        let pair = authority::issue(place.path(), &order, Existing::Refuse).unwrap();
+        let (files, once) = Trust::of(&papers, "web1").carried().unwrap();
+        assert_eq!(files[1].bytes, fs::read(&pair.key).unwrap(), "but for a VM that has one");
+        assert_eq!(once, Trust::of(&papers, "web1").carried().unwrap().1);
+        fs::remove_file(&pair.key).unwrap();
+        fs::remove_file(&pair.certificate).unwrap();
         fs::remove_file(place.path().join("operators.key")).unwrap();
         let why = format!("{:#}", Trust::of(&papers, "web1").carried().map(drop).unwrap_err());
         assert!(why.contains("operators.key"), "{why}");

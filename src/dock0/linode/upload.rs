@@ -6,7 +6,7 @@ use super::model::{Image, Upload};
 use super::section::TAG;
 use crate::http;
 use crate::stop;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read};
@@ -51,11 +51,24 @@ pub fn upload(
         "tags": [TAG]});
     let Upload { image: Image { id, .. }, upload_to } = api.post("/images/upload", &document)?;
     let sent = send(image, &upload_to, show).and_then(|()| wait(api, &id, until, show));
-    if sent.is_err() {
-        // Worst case: Linode removes it after a day.
-        api.delete(&format!("/images/{id}")).unwrap_or_default();
+    sent.map_err(|error| match remove(api, &id) {
+        Ok(()) => error,
+        Err(left) => anyhow!("{error:#}; {left:#}"),
+    })
+}
+
+/// Removes an image; one that is gone already is none the worse for it.
+pub fn remove(api: &Api, id: &str) -> Result<()> {
+    match api.delete(&format!("/images/{id}")) {
+        Err(error) if status(&error) != Some(404) => {
+            Err(error.context(format!("the image {id} is still at Linode: remove it (linode-cli images delete {id})")))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
-    sent.with_context(|| format!("uploading the boot image {}", image.path().display()))
+}
+
+fn status(error: &anyhow::Error) -> Option<u16> {
+    error.downcast_ref::<Refusal>().and_then(|refusal| refusal.status)
 }
 
 fn send(image: &BootImage, upload_to: &str, show: &dyn Fn(&str)) -> Result<()> {
@@ -72,11 +85,9 @@ fn send(image: &BootImage, upload_to: &str, show: &dyn Fn(&str)) -> Result<()> {
 fn wait(api: &Api, id: &str, until: Instant, show: &dyn Fn(&str)) -> Result<String> {
     loop {
         let image: Result<Image> = api.get(&format!("/images/{id}"));
-        let image = image.map_err(|error| match error.downcast_ref::<Refusal>() {
-            Some(Refusal { status: Some(404), .. }) => {
-                error.context("Linode could not make an image of it, and has removed it (its events say why)")
-            }
-            Some(_) | None => error,
+        let image = image.map_err(|error| match status(&error) {
+            Some(404) => error.context("Linode could not make an image of it, and has removed it (its events say why)"),
+            _ => error,
         })?;
         match image.status.as_str() {
             "available" => return Ok(image.id),

@@ -26,7 +26,7 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Of a certificate's key.
-    fn of(certificate: &CertificateDer<'_>) -> Result<Fingerprint, Error> {
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Fingerprint, Error> {
         let parsed = webpki::EndEntityCert::try_from(certificate);
         let parsed = parsed.map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
         Ok(Fingerprint(Sha256::digest(parsed.subject_public_key_info()).into()))

@@ -17,7 +17,8 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// What is told of a configuration that is stored: by a VM that waited for it, and by one that runs.
 const BOOTS: &str = "booting with the configuration";
-const STAYS: &str = "the configuration is stored; the next boot has it";
+/// The latter; whoever pushes can tell by it.
+pub const STAYS: &str = "the configuration is stored; the next boot has it";
 
 /// How the waiting ended.
 #[derive(Debug, PartialEq, Eq)]

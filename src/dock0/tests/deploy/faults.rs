@@ -149,7 +149,7 @@ fn ctrl_c_says_what_there_is() {
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     let said = complaint(child);
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
-    let end = format!("stopped. Linode {id} is there: dock0 deploy web1 goes on, dock0 destroy web1 removes it");
+    let end = format!("stopped. Linode {id} is there: the same command goes on, dock0 destroy web1 removes it");
     assert!(said.starts_with("dock0: web1: ") && said.ends_with(&end), "{said}");
     place.vm = honest;
     place.deployed("");

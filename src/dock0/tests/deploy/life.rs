@@ -150,6 +150,9 @@ fn a_linode_of_somebody_else_is_taken_over_if_that_is_wanted() {
 fn several_are_deployed_at_once_a_line_each() {
     let mut place = Place::new(ELSEWHERE);
     place.keys.must("$0 keygen vm web1 -o keys --force --name web2 --name web3");
+    place
+        .keys
+        .must("for name in web2 web3; do for kind in pem key; do cp keys/web1.$kind keys/$name.$kind; done; done");
     place.vm = answering(&place.keys, "good");
     let port = place.vm.port;
     for name in ["web2", "web3"] {
@@ -175,6 +178,8 @@ fn several_are_deployed_at_once_a_line_each() {
 fn how_good_a_vm_is_is_said_as_it_says_it() {
     let mut place = Place::new(ELSEWHERE);
     place.deployed("--no-wait");
+    let said = place.deploy("--no-wait");
+    assert!(said.out.starts_with("web1: pushed to after "), "{said:?}");
     let boot = |kexec| serde_json::json!([{"kexec": false, "result": "another kernel"}, {"kexec": kexec, "result": "handed over"}]);
     for (standing, boots, code, words) in [
         ("good", boot(true), 0, "web1: good after "),

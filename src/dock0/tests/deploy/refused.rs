@@ -44,7 +44,7 @@ fn mistakes_make_nothing() {
 #[test]
 fn without_the_cas_key_no_image_can_carry_an_identity() {
     let place = Place::new(ELSEWHERE);
-    std::fs::rename(place.keys.at("keys/operators.key"), place.keys.at("kept")).unwrap();
+    place.keys.must("rm keys/web1.* keys/operators.key");
     let said = place.deploy("");
     let end = "There is no Linode of it yet\n";
     assert!(said.code == Some(1) && said.err.contains("operators.key") && said.err.ends_with(end), "{said:?}");

@@ -93,10 +93,20 @@ fn from_nothing_to_a_login_in_the_tiny_root() {
     assert!(said.code == Some(0) && said.out.starts_with("web1: good after "), "{said:?}");
     assert_eq!(whole.place.changes(), before, "nothing was to be done");
 
+    // A VM that runs takes another configuration, and has it from its next boot on.
+    keys.must("echo other > templates/etc/motd");
+    let said = whole.dock0("deploy");
+    assert!(
+        said.out.starts_with("web1: up, and has its new configuration from its next boot on (dock0 reboot), after "),
+        "{said:?}"
+    );
+    assert_eq!(whole.place.changes(), before);
+
     // A boot disk that is made again has another key, which its own image brings: anybody on the old VM could read its metadata.
+    let first = keys.read("keys/web1.fingerprint");
     whole.over_ssh("echo kept > /root/kept; sync");
     whole.deploys_to_a_login("--keep-data --yes");
-    assert!(!keys.at("keys/web1.fingerprint").exists());
+    assert_ne!(keys.read("keys/web1.fingerprint"), first);
     assert_eq!(whole.over_ssh("cat /root/kept"), "kept\n", "what was on the scratch disk is there");
 }
 
@@ -112,5 +122,5 @@ fn from_nothing_to_a_login_where_there_is_no_metadata() {
     whole.place.section(&HERE.replace("64", "512").replace("us-ord", "ap-west"));
     whole.deploys_to_a_login("");
     assert_eq!(whole.place.get("/images")["results"], 0);
-    assert!(!whole.place.keys.at("keys/web1.fingerprint").exists());
+    assert!(whole.place.keys.read("keys/web1.fingerprint").starts_with("sha256//"));
 }
