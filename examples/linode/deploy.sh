@@ -1,6 +1,7 @@
 #!/bin/sh
 # From nothing to a VM at Linode: keys, a boot image with the Debian root, the deployment. `./justw deploy` runs it against the stand-in;
-# at Linode itself: LINODE_TOKEN=… examples/linode/deploy.sh web1
+# at Linode itself, where the kernel, the initrd and the root are built (./justw deploy does that) and $LINODE_TOKEN is set:
+# examples/linode/deploy.sh web1
 set -eu
 cd "$(dirname "$0")/../.."
 PATH=$PWD/target/debug:$PATH
