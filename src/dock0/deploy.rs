@@ -14,13 +14,14 @@ use dock0::linode::meeting::Standing;
 use dock0::linode::plan::{Replace, Taking, Wanted};
 use dock0::linode::section::Section;
 use dock0::linode::upload;
+use dock0::origin::Origin;
 use dock0::papers::Papers;
 use dock0::socket::cargo::{Cargo, with_host};
 use dock0::socket::host::Host;
 use dock0::stop;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// For how long a VM may keep us waiting, in seconds, if nobody says so: its image may have to be uploaded first.
@@ -32,7 +33,7 @@ const FILES: &str = "{host}.yaml";
 #[derive(FromArgs)]
 #[argh(subcommand, name = "deploy")]
 pub struct DeployArguments {
-    /// the YAML files, each over the one before, as for dock0 config ({{host}}.yaml); {{host}} in one is each VM's name
+    /// the YAML files, each over the one before, as for dock0 config ({host}.yaml); {host} in one is each VM's name
     #[argh(option)]
     build: Vec<PathBuf>,
     /// a directory with operators.pem, operator.pem and operator.key ($DOCK0_KEYS, or else .), or BASE of BASE.pem and BASE.key
@@ -120,12 +121,19 @@ fn read_all(hosts: &[Host], files: &[PathBuf], arguments: &DeployArguments) -> R
             Some(image) => BootImage::clone(image),
             None => BootImage::read(&section.image)?,
         };
+        let settings = section.settings.as_deref().map(read_settings).transpose().with_context(|| host.name.clone())?;
         section.check_room(image.unpacked()).with_context(|| host.name.clone())?;
         images.insert(section.image.clone(), image.clone());
         let (sha256, bundle) = (built.sha256(), Cargo::Bundle(built.packed));
-        all.push(Deployment { host: host.clone(), section, image, bundle, sha256, replace, end });
+        all.push(Deployment { host: host.clone(), section, image, settings, bundle, sha256, replace, end });
     }
     Ok(all)
+}
+
+/// Held against the VM's own reader.
+fn read_settings(path: &Path) -> Result<Vec<u8>> {
+    let origin = Origin { settings: Some(path.into()), ..Origin::default() };
+    origin.read()?.pop().map(|file| file.bytes).context("there are no settings")
 }
 
 /// A Linode is called like its VM.

@@ -52,6 +52,8 @@ pub struct Deployment {
     pub section: Section,
     /// What its boot disk is made of.
     pub image: BootImage,
+    /// Its settings, if it gets any that are not on the image.
+    pub settings: Option<Vec<u8>>,
     /// Its configuration.
     pub bundle: Cargo,
     /// Of that.

@@ -9,6 +9,7 @@ use super::plan::{PROFILE, Replace, SCRATCH, Step, devices};
 use super::trust::{Token, Trust};
 use super::upload;
 use crate::manifest::hex;
+use crate::origin::{GivenFile, Reader};
 use crate::socket::tls::Fingerprint;
 use crate::stop;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -145,10 +146,15 @@ impl<'m> Machine<'m> {
     }
 
     fn upload_own(&mut self) -> Result<FromImage> {
-        let Deployment { image, section, host, .. } = self.deployment;
+        let Deployment { image, section, host, settings, .. } = self.deployment;
         let api = self.site.api;
         let place = tempfile::tempdir().context("making a temporary directory")?;
-        let (files, fingerprint) = self.trust().carried()?;
+        let (mut files, fingerprint) = self.trust().carried()?;
+        files.extend(settings.iter().map(|bytes| GivenFile {
+            path: wire::settings::PATH.into(),
+            bytes: bytes.clone(),
+            reader: Reader::Anybody,
+        }));
         let own = image.with(&files, &place.path().join("boot.img.gz"))?;
         let label = own_label(&host.name);
         let id = upload::upload(api, &own, &label, &section.region, self.until, self.show)?;
@@ -200,7 +206,10 @@ impl<'m> Machine<'m> {
         }
         let token = self.trust().token()?.filter(|_| matches!(self.image, Some(FromImage::Shared(_))));
         if let Some(token) = &token {
-            more.insert("metadata".into(), json!({"user_data": token.user_data(self.site.papers)?}));
+            more.insert(
+                "metadata".into(),
+                json!({"user_data": token.user_data(self.site.papers, self.deployment.settings.as_deref())?}),
+            );
         }
         let since = self.site.events.newest()?;
         self.is_asked_for = true;

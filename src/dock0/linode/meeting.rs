@@ -26,8 +26,8 @@ const LOOKS: u32 = 10;
 
 /// How long a VM must be silent at its config socket before that is taken for its way.
 const SILENT: Duration = Duration::from_secs(20);
-/// How long somebody else may answer where the VM is expected: an address has had another owner.
-const WRONG: Duration = Duration::from_secs(30);
+/// How long somebody else may answer where the VM is expected: its address has had another owner.
+const WRONG: Duration = Duration::from_secs(15);
 /// How long its SSH server may take.
 const SSH: Duration = Duration::from_secs(2);
 
@@ -104,16 +104,20 @@ impl Meeting<'_> {
         let wrong_since = Cell::new(None);
         self.wait(|| {
             let state = stranger.state(self.soon())?;
-            let (Some(fingerprint), Some(proof)) = (&state.fingerprint, &state.proof) else {
-                return Err(Trouble::away("it has not heard from the metadata service yet"));
+            let why = match (&state.fingerprint, &state.proof) {
+                (Some(fingerprint), Some(proof)) => {
+                    let fingerprint = fingerprint.parse().map_err(Trouble::is_final)?;
+                    if token.is_proved_by(proof, &fingerprint) {
+                        return Ok(fingerprint);
+                    }
+                    "it does not prove what this VM was told by its metadata: somebody else answers there, or another operator has \
+                     made it"
+                }
+                _ => "it knows its operators, and not by its metadata: make the image without operators.pem and identity",
             };
-            let fingerprint = fingerprint.parse().map_err(Trouble::is_final)?;
-            let why = "it does not prove what this VM was told by its metadata: somebody else answers there, or another operator \
-                       has made it";
-            match (token.is_proved_by(proof, &fingerprint), since(&wrong_since).elapsed() < WRONG) {
-                (true, _) => Ok(fingerprint),
-                (false, true) => Err(Trouble::away(why)),
-                (false, false) => Err(Trouble::is_final(why)),
+            match since(&wrong_since).elapsed() < WRONG {
+                true => Err(Trouble::away(why)),
+                false => Err(Trouble::is_final(why)),
             }
         })
     }

@@ -24,6 +24,8 @@ pub struct Section {
     pub kind: String,
     /// The boot image, of `dock0 disk --linode`.
     pub image: PathBuf,
+    /// The VM's settings.json, which it hears by metadata or finds in its own image.
+    pub settings: Option<PathBuf>,
     /// What starts it.
     #[serde(default)]
     pub kernel: Kernel,
@@ -105,6 +107,7 @@ impl Section {
         let section = config.get("linode").context("there is no section linode: in the configuration")?;
         let mut section: Section = serde_json::from_value(section.clone()).context("linode")?;
         section.image = directory.join(&section.image);
+        section.settings = section.settings.map(|path| directory.join(path));
         ensure!(section.disks.boot > 0 && section.disks.scratch != Some(0), "linode: disks: 0 MB are no disk");
         if let Some(unknown) = section.helpers.iter().find(|name| !HELPERS.contains(&name.as_str())) {
             bail!("linode: helpers: there is no {unknown}; there are {}", HELPERS.join(", "));

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use wire::enrolment::{MAX_OPERATORS, message};
+use wire::enrolment::{LONGEST, MAX_OPERATORS, message};
 
 /// How long a certificate lasts that an image carries, in days.
 const LASTS: u32 = authority::LASTS;
@@ -35,8 +35,8 @@ impl Token {
         HEXLOWER.decode(text.trim().as_bytes()).ok()?.try_into().ok().map(Token)
     }
 
-    /// What the metadata service tells the VM, in base64: this, and whom it may believe.
-    pub fn user_data(&self, papers: &Papers) -> Result<String> {
+    /// What the metadata service tells the VM, in base64: this, whom it may believe, and its settings.
+    pub fn user_data(&self, papers: &Papers, settings: Option<&[u8]>) -> Result<String> {
         let path = &papers.operators;
         let doing = || format!("reading the operators' CA {}", path.display());
         let operators = certificates(&fs::read(path).with_context(doing)?).with_context(doing)?;
@@ -46,8 +46,17 @@ impl Token {
             path.display()
         );
         let operators: Vec<String> = operators.iter().map(|certificate| BASE64.encode(certificate)).collect();
-        let document = json!({"dock0": {"token": HEXLOWER.encode(&self.0), "operators": operators}});
-        Ok(BASE64.encode(document.to_string().as_bytes()))
+        let mut document = json!({"token": HEXLOWER.encode(&self.0), "operators": operators});
+        if let (Some(settings), Some(more)) = (settings, document.as_object_mut()) {
+            more.insert("settings".into(), BASE64.encode(settings).into());
+        }
+        let document = json!({ "dock0": document }).to_string();
+        ensure!(
+            document.len() <= LONGEST,
+            "what the VM hears by metadata has {} bytes: {LONGEST} can be",
+            document.len()
+        );
+        Ok(BASE64.encode(document.as_bytes()))
     }
 
     /// Whether a VM whose key this is has it too.
@@ -220,8 +229,15 @@ mod tests {
     fn what_the_vm_is_told_is_what_its_reader_reads() {
         let place = tempfile::tempdir().unwrap();
         let (papers, token) = (papers(place.path()), Token([7; 32]));
-        let told = BASE64.decode(token.user_data(&papers).unwrap().as_bytes()).unwrap();
+        let settings = b"{\"tries\": 5}";
+        let told = BASE64.decode(token.user_data(&papers, Some(settings)).unwrap().as_bytes()).unwrap();
         let read = wire::enrolment::parse(&told).unwrap().unwrap();
+        assert_eq!(BASE64.decode(read.settings.unwrap().as_bytes()).unwrap(), settings);
+        let why = token.user_data(&papers, Some(&[b' '; LONGEST])).unwrap_err().to_string();
+        assert!(why.ends_with(" bytes: 16384 can be"), "{why}");
+        let told = BASE64.decode(token.user_data(&papers, None).unwrap().as_bytes()).unwrap();
+        let read = wire::enrolment::parse(&told).unwrap().unwrap();
+        assert_eq!(read.settings, None);
         assert_eq!((read.token.0, read.operators.len()), ([7; 32], 1));
     }
 

@@ -138,6 +138,11 @@ pub fn installing(keys: &keys::Place) -> Vm {
     Vm::start(&Papers::of(&keys.at("keys"), "web1"), |_, _| state("installing", "installing kernel/6.12", None))
 }
 
+/// A VM that says this of itself, whatever it is asked.
+pub fn showing(keys: &keys::Place, state: Value) -> Vm {
+    Vm::start(&Papers::of(&keys.at("keys"), "web1"), move |_, _| Reply::Answer(200, state.to_string()))
+}
+
 /// A VM that waits for its configuration, and has this standing once it has one.
 pub fn answering(keys: &keys::Place, standing: &'static str) -> Vm {
     booted(keys, standing, json!([]))

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long everything takes at the stand-in.
 const PACE: Duration = Duration::from_millis(200);
 
+/// What the VM is told beside whom it may believe.
+const SETTINGS: &str = "{\"tries\": 5}";
+
 fn built(path: &str) -> PathBuf {
     let path = qemu::repository().join("build").join(path);
     assert!(path.exists(), "{} is missing: just initrd root debian", path.display());
@@ -47,7 +50,8 @@ impl Whole {
             "umask 077 && mkdir -p templates/etc templates/root/.ssh && cp key.pub templates/root/.ssh/authorized_keys",
         );
         keys.must("echo web1 > templates/etc/hostname && chmod 755 templates/etc && chmod 644 templates/etc/hostname");
-        place.section(&HERE.replace("64", "512"));
+        keys.put("settings.json", SETTINGS);
+        place.section(&HERE.replace("64", "512").replace("disks", "settings: settings.json, disks"));
         Whole { place, ssh, config }
     }
 
@@ -72,6 +76,7 @@ impl Whole {
         assert_eq!(said.code, Some(0), "{said:?}\n{}", console());
         assert!(said.out.starts_with("web1: good after "), "{said:?}");
         assert!(self.over_ssh("hostname; menagerie status").starts_with("web1\nrunning        release 0, "));
+        assert_eq!(self.over_ssh("cat /run/vm/bootmnt/dock0/settings.json"), SETTINGS);
         assert!(!console().contains("Attempted to kill init"), "{}", console());
     }
 }
@@ -119,7 +124,8 @@ fn from_nothing_to_a_login_in_debian() {
 #[test]
 fn from_nothing_to_a_login_where_there_is_no_metadata() {
     let whole = Whole::new("vm_root.erofs");
-    whole.place.section(&HERE.replace("64", "512").replace("us-ord", "ap-west"));
+    let section = whole.place.keys.read("web1.yaml");
+    whole.place.keys.put("web1.yaml", section.replace("us-ord", "ap-west"));
     whole.deploys_to_a_login("");
     assert_eq!(whole.place.get("/images")["results"], 0);
     assert!(whole.place.keys.read("keys/web1.fingerprint").starts_with("sha256//"));
