@@ -11,10 +11,13 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
-use ureq::SendBody;
+use ureq::http::Response;
+use ureq::{Body, SendBody};
 
 /// How often an image is looked at that Linode unpacks.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often bytes are sent that are refused because there is too much to do.
+const TRIES: u32 = 4;
 
 /// What has been uploaded to this account so far. Linode lets it be asked twenty times a minute, so it is asked once for all VMs.
 pub fn list(api: &Api) -> Result<Vec<Image>> {
@@ -73,12 +76,22 @@ fn status(error: &anyhow::Error) -> Option<u16> {
 
 fn send(image: &BootImage, upload_to: &str, show: &dyn Fn(&str)) -> Result<()> {
     ensure!(http::keeps_secrets(upload_to), "Linode wants it at {upload_to}, which is not https");
+    for tried in 1.. {
+        match send_once(image, upload_to, show)? {
+            Err(ureq::Error::StatusCode(429 | 503)) if tried < TRIES => stop::pause(EVERY * tried)?,
+            sent => return sent.map(drop).context("sending it"),
+        }
+    }
+    unreachable!("it is sent a last time")
+}
+
+fn send_once(image: &BootImage, to: &str, show: &dyn Fn(&str)) -> Result<Result<Response<Body>, ureq::Error>> {
     let file = File::open(image.path()).with_context(|| format!("reading {}", image.path().display()))?;
     let mut body = Shown { file, sent: 0, total: image.packed(), show };
-    let agent = http::agent(upload_to.starts_with("https:"));
-    let request = agent.put(upload_to).header("Content-Type", "application/octet-stream");
+    let agent = http::agent(to.starts_with("https:"));
+    let request = agent.put(to).header("Content-Type", "application/octet-stream");
     let request = request.header("Content-Length", image.packed().to_string());
-    request.send(SendBody::from_reader(&mut body)).map(drop).context("sending it")
+    Ok(request.send(SendBody::from_reader(&mut body)))
 }
 
 /// Until disks can be made of it.
