@@ -5,7 +5,7 @@ use super::round::{JOBS, Output, Round};
 use super::say;
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use dock0::config::{self, Lists, Request};
+use dock0::config::{self, Request};
 use dock0::linode::account::{Account, Outlook};
 use dock0::linode::deploy::{Deployed, Deployment, End, Site};
 use dock0::linode::events::Events;
@@ -110,24 +110,33 @@ fn read_all(hosts: &[Host], files: &[PathBuf], arguments: &DeployArguments) -> R
     let end = if arguments.no_wait { End::Pushed } else { End::Good };
     let files = with_host(files, hosts)?;
     let mut images = HashMap::new();
-    let mut all = Vec::new();
-    for (host, files) in hosts.iter().zip(files.iter().cycle()) {
-        let patience = Duration::from_secs(config::PATIENCE.into());
-        let request = Request { files, output: None, lists: Lists::Replace, patience };
-        let built = config::build(&request).with_context(|| host.name.clone())?;
-        check_label(&host.name)?;
-        let section = built.read(&request, Section::read).with_context(|| host.name.clone())?;
-        let image = match images.get(&section.image) {
-            Some(image) => BootImage::clone(image),
-            None => BootImage::read(&section.image)?,
-        };
-        let settings = section.settings.as_deref().map(read_settings).transpose().with_context(|| host.name.clone())?;
-        section.check_room(image.unpacked()).with_context(|| host.name.clone())?;
-        images.insert(section.image.clone(), image.clone());
-        let (sha256, bundle) = (built.sha256(), Cargo::Bundle(built.packed));
-        all.push(Deployment { host: host.clone(), section, image, settings, bundle, sha256, replace, end });
-    }
-    Ok(all)
+    let all = hosts
+        .iter()
+        .zip(files.iter().cycle())
+        .map(|(host, files)| read_one(host, files, (replace, end), &mut images).with_context(|| host.name.clone()));
+    all.collect()
+}
+
+/// One of them; an image that several have is read once.
+fn read_one(
+    host: &Host,
+    files: &[PathBuf],
+    (replace, end): (Replace, End),
+    images: &mut HashMap<PathBuf, BootImage>,
+) -> Result<Deployment> {
+    check_label(&host.name)?;
+    let request = Request::of(files);
+    let built = config::build(&request)?;
+    let section = built.read(&request, Section::read)?;
+    let image = match images.get(&section.image) {
+        Some(image) => image.clone(),
+        None => BootImage::read(&section.image)?,
+    };
+    let settings = section.settings.as_deref().map(read_settings).transpose()?;
+    section.check_room(image.unpacked())?;
+    images.insert(section.image.clone(), image.clone());
+    let (host, sha256, bundle) = (host.clone(), built.sha256(), Cargo::Bundle(built.packed));
+    Ok(Deployment { host, section, image, settings, bundle, sha256, replace, end })
 }
 
 /// Held against the VM's own reader.
@@ -140,7 +149,7 @@ fn read_settings(path: &Path) -> Result<Vec<u8>> {
 fn check_label(name: &str) -> Result<()> {
     match name.len() {
         3..=64 => Ok(()),
-        _ => bail!("{name}: a Linode's name has 3 to 64 characters"),
+        _ => bail!("a Linode's name has 3 to 64 characters"),
     }
 }
 

@@ -99,7 +99,7 @@ pub fn destroy(arguments: DestroyArguments) -> Result<()> {
     let words = |linode: &Linode| format!("{} (Linode {}, {}): removed", linode.label, linode.id, linode.status);
     confirm(&linodes.iter().map(|linode| words(linode) + " with its disks").collect::<Vec<_>>(), yes)?;
     round.run(&linodes, |linode, _, _| {
-        api.delete(&format!("/linode/instances/{}", linode.id)).with_context(|| linode.label.clone())?;
+        api.delete(&linode.path()).with_context(|| linode.label.clone())?;
         Trust::of(&papers, &linode.label).forget()?;
         let left = images.iter().filter(|image| image.label == own_label(&linode.label));
         left.into_iter().try_for_each(|image| upload::remove(&api, &image.id))?;
@@ -141,7 +141,7 @@ pub fn reboot(arguments: RebootArguments) -> Result<()> {
     round.run(&linodes, |linode, until, show| {
         let reboot = || {
             let mut watch = events.watch(linode.id, events.newest()?);
-            api.post(&format!("/linode/instances/{}/reboot", linode.id), &json!({})).map(|_: Done| ())?;
+            api.post(&format!("{}/reboot", linode.path()), &json!({})).map(|_: Done| ())?;
             watch.wait("linode_reboot", until, show)
         };
         reboot().with_context(|| linode.label.clone())?;

@@ -4,7 +4,7 @@ use super::round::{JOBS, Output, Round};
 use super::say;
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
-use dock0::config::{self, Lists, Request};
+use dock0::config::{self, Request};
 use dock0::linode::trust::{Known, Trust};
 use dock0::papers::Papers;
 use dock0::socket::answer::{State, printable};
@@ -16,7 +16,6 @@ use dock0::socket::vm::Vm;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::slice;
-use std::time::Duration;
 
 /// For how long a VM may keep us waiting, in seconds, if nobody says so.
 const PUSH_PATIENCE: u32 = 300;
@@ -120,8 +119,7 @@ fn build_bundles(files: &[PathBuf], hosts: &[Host]) -> Result<Vec<Cargo>> {
 
 /// Builds a bundle as dock0 config does, and writes it where that does.
 fn build(files: &[PathBuf]) -> Result<Cargo> {
-    let patience = Duration::from_secs(config::PATIENCE.into());
-    let built = config::build(&Request { files, output: None, lists: Lists::Replace, patience })?;
+    let built = config::build(&Request::of(files))?;
     built.write()?;
     Ok(Cargo::Bundle(built.packed))
 }

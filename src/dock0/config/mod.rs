@@ -52,6 +52,13 @@ pub struct Request<'r> {
     pub patience: Duration,
 }
 
+impl<'r> Request<'r> {
+    /// As most want it built of these files.
+    pub fn of(files: &'r [PathBuf]) -> Request<'r> {
+        Request { files, output: None, lists: Lists::Replace, patience: Duration::from_secs(PATIENCE.into()) }
+    }
+}
+
 /// A bundle that a VM takes.
 pub struct Built {
     /// Its bytes.

@@ -58,7 +58,7 @@ impl<'a> Account<'a> {
             return Ok(Outlook { linode: None, firewall, has_metadata, plan: Plan::of_new() });
         };
         let (linode, disks) = self.settled(linode, until, show)?;
-        let at = format!("/linode/instances/{}", linode.id);
+        let at = linode.path();
         let profiles: Vec<Profile> = self.api.list(&format!("{at}/configs"), Filter::All)?;
         let is_guarded = firewall.map(|firewall| self.guards(firewall, linode.id)).transpose()?.unwrap_or(true);
         let found = Found { linode: &linode, disks: &disks, profiles: &profiles, is_guarded };
@@ -67,7 +67,7 @@ impl<'a> Account<'a> {
     }
 
     fn settled(&self, mut linode: Linode, until: Instant, show: &dyn Fn(&str)) -> Result<(Linode, Vec<Disk>)> {
-        let at = format!("/linode/instances/{}", linode.id);
+        let at = linode.path();
         loop {
             let disks: Vec<Disk> = self.api.list(&format!("{at}/disks"), Filter::All)?;
             let busy = disks.iter().find(|disk| disk.status != "ready");

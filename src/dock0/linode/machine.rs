@@ -6,15 +6,14 @@ use super::deploy::{Deployment, Site};
 use super::events::Watch;
 use super::model::{Disk, Done, Linode, Profile};
 use super::plan::{PROFILE, Replace, SCRATCH, Step, devices};
-use super::trust::{Token, Trust};
+use super::trust::{Token, Trust, random};
 use super::upload;
 use crate::manifest::hex;
 use crate::origin::{GivenFile, Reader};
 use crate::socket::tls::Fingerprint;
 use crate::stop;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use data_encoding::BASE64;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::sync::PoisonError;
@@ -167,13 +166,13 @@ impl<'m> Machine<'m> {
         if *step == Step::Create {
             return self.create();
         }
-        let at = format!("/linode/instances/{}", self.id()?);
+        let at = self.linode()?.path();
         match step {
             Step::Create => Ok(()),
             Step::Tag(tags) => api.put(&at, &json!({ "tags": tags })).map(|linode| self.linode = Some(linode)),
             Step::Guard => {
                 let firewall = self.outlook.firewall.context("no firewall is wanted")?;
-                let device = json!({"id": self.id()?, "type": "linode"});
+                let device = json!({"id": self.linode()?.id, "type": "linode"});
                 api.post(&format!("/networking/firewalls/{firewall}/devices"), &device).map(|_: Done| ())
             }
             Step::ShutDown => {
@@ -229,8 +228,7 @@ impl<'m> Machine<'m> {
             self.trust().pin(fingerprint)?;
         }
         // Linode wants a password for whatever system it thinks there is; nobody ever hears of this one.
-        let document =
-            json!({"label": image.label(), "size": section.disks.boot, "image": from.id(), "root_pass": password()?});
+        let document = json!({"label": image.label(), "size": section.disks.boot, "image": from.id(), "root_pass": BASE64.encode(&random()?)});
         let disk: Disk = self.site.api.post(&format!("{at}/disks"), &document)?;
         self.boot = Some(disk.id);
         self.wait("disk_create")?;
@@ -243,7 +241,7 @@ impl<'m> Machine<'m> {
             None => {
                 let disks: Vec<Disk> = self.site.api.list(&format!("{at}/disks"), Filter::All)?;
                 let used: u64 = disks.iter().map(|disk| disk.size).sum();
-                let all = self.linode.as_ref().map_or(0, |linode| linode.specs.disk);
+                let all = self.linode()?.specs.disk;
                 ensure!(all > used, "nothing is left of its {all} MB");
                 all - used
             }
@@ -271,8 +269,8 @@ impl<'m> Machine<'m> {
         Trust::of(self.site.papers, &self.deployment.host.name)
     }
 
-    fn id(&self) -> Result<u64> {
-        self.linode.as_ref().map(|linode| linode.id).context("there is no Linode")
+    fn linode(&self) -> Result<&Linode> {
+        self.linode.as_ref().context("there is no Linode")
     }
 
     fn wait(&mut self, action: &str) -> Result<()> {
@@ -284,10 +282,4 @@ impl<'m> Machine<'m> {
 /// The name of a VM's own image.
 pub fn own_label(name: &str) -> String {
     format!("{OWN}{}", hex(&Sha256::digest(name).as_slice()[..8]))
-}
-
-fn password() -> Result<String> {
-    let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the kernel gives no random numbers"))?;
-    Ok(BASE64.encode(&bytes))
 }

@@ -44,6 +44,11 @@ impl Linode {
         self.tags.iter().any(|tag| tag == TAG)
     }
 
+    /// Where it is in the API.
+    pub fn path(&self) -> String {
+        format!("/linode/instances/{}", self.id)
+    }
+
     /// Its addresses, without prefixes.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let bare = |text: &String| text.split('/').next().unwrap_or_default().parse().ok();

@@ -189,11 +189,6 @@ impl Plan {
         self.steps.contains(&Step::MakeBoot)
     }
 
-    /// Whether the VM that is there goes on running as it is.
-    pub fn is_quiet(&self) -> bool {
-        !self.steps.contains(&Step::Boot)
-    }
-
     /// What of it is lost.
     pub fn destroyed(&self) -> Vec<String> {
         self.steps.iter().filter(|step| step.destroys()).map(Step::to_string).collect()

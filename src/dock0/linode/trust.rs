@@ -26,9 +26,7 @@ pub struct Token([u8; 32]);
 impl Token {
     /// A new one.
     pub fn make() -> Result<Token> {
-        let mut bytes = [0; 32];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the kernel gives no random numbers"))?;
-        Ok(Token(bytes))
+        random().map(Token)
     }
 
     fn parse(text: &str) -> Option<Token> {
@@ -65,6 +63,13 @@ impl Token {
         let Ok(proof) = HEXLOWER.decode(proof.as_bytes()) else { return false };
         hmac::verify(&key, &message(&fingerprint.to_string()).concat(), &proof).is_ok()
     }
+}
+
+/// Bytes that nobody guesses.
+pub fn random() -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the kernel gives no random numbers"))?;
+    Ok(bytes)
 }
 
 /// Without the secret.
